@@ -1,0 +1,39 @@
+# `make demo` runs everything on simulated data; `make test` runs every test. Both install what is missing into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DISTRIBUTIONS := opensqt_core opensqt_exchanges/binance opensqt_mm plugins/sim
+STAMP := $(VENV)/.installed
+
+.PHONY: help install demo test lint soak bench pins clean
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP) ## install every distribution, editable, into .venv
+
+$(STAMP): constraints.txt requirements-dev.in $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --constraint constraints.txt uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
+	  $(addprefix --editable ,$(DISTRIBUTIONS)) --requirement requirements-dev.in
+	@touch $@
+
+demo: install ## a simulated exchange and the market maker trading on it; Ctrl-C ends both
+	@PYTHONSAFEPATH=1 $(BIN)/python demo/run.py
+
+test: install lint ## linters and every test but the long ones
+	@PYTHONSAFEPATH=1 $(BIN)/python -m pytest
+
+lint: install ## ruff, flake8-async, mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/flake8 --select=ASYNC --enable-visitor-codes-regex='ASYNC1.*' $(addsuffix /src,$(DISTRIBUTIONS)) demo
+	$(BIN)/mypy $(addsuffix /src,$(DISTRIBUTIONS)) tests demo
+
+pins: ## write constraints.txt anew from what the distributions ask for
+	printf -- '-e ./%s\n' $(DISTRIBUTIONS) | cat - requirements-dev.in | $(BIN)/uv pip compile --quiet --upgrade \
+	  --no-emit-index-url --no-header --no-annotate --python-version 3.11 - | grep -v '^-e ' > constraints.txt.new
+	mv constraints.txt.new constraints.txt
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -1,0 +1,1 @@
+"""A grid market maker for crypto perpetual futures."""

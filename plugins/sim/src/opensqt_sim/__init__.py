@@ -1,0 +1,1 @@
+"""Simulated venues that speak their wire dialects."""
