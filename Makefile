@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DISTRIBUTIONS := opensqt_core opensqt_exchanges/binance opensqt_mm plugins/sim
+DISTRIBUTIONS := opensqt_core opensqt_exchanges/binance opensqt_mm opensqt_live plugins/sim
 STAMP := $(VENV)/.installed
 
 .PHONY: help install demo test lint soak bench pins clean
@@ -27,7 +27,7 @@ test: install lint ## linters and every test but the long ones
 lint: install ## ruff, flake8-async, mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/flake8 --select=ASYNC --enable-visitor-codes-regex='ASYNC1.*' $(addsuffix /src,$(DISTRIBUTIONS)) demo
+	$(BIN)/flake8-async --disable ASYNC124,ASYNC127 $$(git ls-files '*.py')
 	$(BIN)/mypy $(addsuffix /src,$(DISTRIBUTIONS)) tests demo
 
 pins: ## write constraints.txt anew from what the distributions ask for

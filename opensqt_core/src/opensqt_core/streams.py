@@ -139,6 +139,9 @@ class StreamSpec(Generic[T]):
     probe: Callable[[T | None], Awaitable[bool]] | None = None
     """Asked when `stale_after` has passed, with the last value: True if REST agrees that nothing was missed (a quiet
     market), False if the stream is dead. Without it, silence is death."""
+    snapshot: Callable[[], Awaitable[T | None]] | None = None
+    """REST's word on the newest value, delivered when a connection is ready and has not brought one by itself: venues
+    that speak only of changes leave a newcomer to a quiet market without any."""
     first_value_within: float | None = None
     """Longest time from `Subscribed` to the first value (a wrong route is acknowledged and stays mute)."""
     subscribe_within: float = 10.0

@@ -24,12 +24,17 @@ PROBE_REFUSED_MS = 60_000
 """How often an order is tried again after the same refusal came three times."""
 REDUCE_ONLY_RETRY_MS: tuple[int, ...] = (1_000, 2_000, 4_000)
 """Pauses after a reduce-only refusal: the venue may not have booked the buy yet."""
+WOULD_TAKE_RETRY_MS: tuple[int, ...] = (0, 50, 100, 200, 400, 800, 1_000)
+"""Pauses after post-only refusals in a row: in a market that runs, each new price is stale when it arrives."""
 _RETRY_MS: tuple[int, ...] = (0, 0)
 """Pauses after any other refusal, before it counts as lasting."""
 _STAYING = (SlotState.BUY_PENDING, SlotState.UNKNOWN)
 """Locked states of a buy that keeps its place; one that is being cancelled is about to leave it."""
 _TOO_CLOSE = Decimal("0.1")
 """Of the distance to the next level: a buy this near to the price would be bought at once and sold at once."""
+_MAKE_ROOM = Decimal("0.25")
+"""Of the distance to the next level: so much further the price must have gone before a resting buy gives up its place
+to a nearer order. Otherwise a price that swings around the point where that order is wanted moves both all the time."""
 
 
 def decide(state: State, instrument: Instrument, settings: TradingSettings, view: View) -> tuple[Decision, ...]:
@@ -161,7 +166,8 @@ class _Round:
         if reason is None and self.highest_buy is not None and price <= self.highest_buy:
             reason = Reason.WOULD_SELF_TRADE
         if reason is None and self.live >= self.order_cap:
-            self.sells_waiting += 1
+            firmly = self.ladder.nearest(self.price - _MAKE_ROOM * self.gap) + self.settings.sell_window_size
+            self.sells_waiting += slot.level <= firmly
             reason = Reason.ORDER_CAP
         reason = reason or self._spend()
         if reason is not None:
@@ -235,10 +241,8 @@ class _Round:
                 slot = self.state.slots.get(level)
                 if slot is not None and (slot.lots or slot.order):
                     continue
-                # A buy that waits for room has its place: the farthest one makes room for it, as for a sell.
                 decision = self._new_buy(slot or Slot(level=level), short=short if given + locked >= budget else None)
-                waits = decision.reason in (Reason.ORDER_CAP, Reason.INVENTORY_CAP)
-                given += waits or decision.action is Action.PLACE
+                given += decision.action is Action.PLACE or self._makes_room(decision)
                 yield decision
             elif self.state.slots[level].state.locked:
                 yield _locked(self.state.slots[level], record)
@@ -246,6 +250,11 @@ class _Round:
                 decision = self._resting_buy(record, short=short if given + locked >= budget else None)
                 given += decision.action is Action.KEEP
                 yield decision
+
+    def _makes_room(self, decision: Decision) -> bool:
+        """Whether a buy that only waits for room has its place already: the farthest one leaves, as for a sell."""
+        waits = decision.reason in (Reason.ORDER_CAP, Reason.INVENTORY_CAP)
+        return waits and self.ladder.price(decision.level) < self.price - (_TOO_CLOSE + _MAKE_ROOM) * self.gap
 
     def _resting_buy(self, record: OrderRecord, *, short: Reason | None) -> Decision:
         level = record.level
@@ -320,9 +329,12 @@ class _Round:
 
     def _resting_refusal(self, slot: Slot) -> Reason | None:
         """Whether the last refusal is too recent to try again."""
-        if slot.refusals == 0 or slot.refusal == "WouldTake":
+        if slot.refusals == 0:
             return None
         waited = self.view.now_ms - slot.refused_ms
+        if slot.refusal == "WouldTake":
+            pause = WOULD_TAKE_RETRY_MS[min(slot.would_take, len(WOULD_TAKE_RETRY_MS)) - 1]
+            return Reason.WOULD_TAKE if waited < pause else None
         pauses = REDUCE_ONLY_RETRY_MS if slot.refusal == "ReduceOnlyRejected" else _RETRY_MS
         pause = pauses[slot.refusals - 1] if slot.refusals <= len(pauses) else PROBE_REFUSED_MS
         return Reason.REJECTED if waited < pause else None

@@ -194,7 +194,7 @@ def _updated(state: State, event: ev.OrderUpdated) -> State:
 
 def _updated_terminal(state: State, record: OrderRecord, event: ev.OrderUpdated) -> State:
     told = max(record.venue_filled, event.filled)
-    if record.status is not None and told == record.venue_filled:
+    if record.status is not None and record.accepted and told == record.venue_filled:
         return state
     slot = state.slot(record.level)
     if record.status is None:

@@ -79,6 +79,7 @@ class Session:
             settings=loaded.settings.trading,
             clock=clock,
         )
+        self._unconfirmed: tuple[str, ...] = ()
         self._fees = FeeConverter(exchange.market, clock, base=instrument.base, quote=instrument.quote)
 
     async def run(self) -> ExitStatus:
@@ -126,13 +127,17 @@ class Session:
                 async with trio.open_nursery() as trading:
                     trading.start_soon(engine.run, executor)
                     await feed.start(take_over=self._options.take_over)
-                    _log.info("trading", symbol=engine.state.ladder, instance=self._instance)
+                    self._announce()
         finally:
-            status = await self._end(executor, feed)
-        return status
+            # Every step inside has a bound of its own; this one is for the sum of them.
+            with trio.move_on_after(CLOSE_WITHIN_S + 2 * _LAST_READ_WITHIN_S, shield=True):
+                await self._end(executor, feed)
+        return ExitStatus.UNCONFIRMED if self._unconfirmed else ExitStatus.FINE
 
     async def _begin(self, private: Stream[AccountEvent], price: Stream[TopOfBook]) -> None:
         """Wait for both streams, then open the journal's next session. No order leaves before this has returned."""
+        if self._engine.state.created is not None:
+            await self._take_over_journal()
         await _patiently(private)
         await _patiently(price)
         while self._engine.price.book is None:
@@ -141,15 +146,19 @@ class Session:
             if late.cancelled_caught:
                 _log.warning("no price yet", stream=price.status.name, state=price.status.state.value)
             await self._engine.absorb()
-        now_ms = self._clock.now_ms()
         if self._engine.state.created is None:
-            await self._engine.commit(self._creation(self._engine.price.book, now_ms))
+            await self._engine.commit(self._creation(self._engine.price.book, self._clock.now_ms()))
+            await self._take_over_journal()
+        gc.collect()
+        gc.freeze()
+
+    async def _take_over_journal(self) -> None:
+        """The journal is ours from here on; what was in flight before is in doubt until the venue has been asked."""
+        now_ms = self._clock.now_ms()
         started = ev.SessionStarted(
             ms=now_ms, version=opensqt_mm.__version__, settings=settings_hash(self._loaded.settings)
         )
         await self._engine.commit([started, *crash_doubts(self._engine.state, now_ms)])
-        gc.collect()
-        gc.freeze()
 
     def _creation(self, book: TopOfBook, now_ms: int) -> list[ev.Event]:
         instrument, position = self._prepared.instrument, self._prepared.facts.position
@@ -189,30 +198,28 @@ class Session:
             ]
         return events
 
-    @property
-    def _instance(self) -> str:
+    def _announce(self) -> None:
         created = self._engine.state.created
-        return created.instance if created else ""
+        if created is not None:
+            _log.info("trading", symbol=created.symbol, anchor=str(created.anchor), instance=created.instance)
 
-    async def _end(self, executor: Executor, feed: AccountFeed) -> ExitStatus:
+    async def _end(self, executor: Executor, feed: AccountFeed) -> None:
         """Cancel what the settings say, wait for the venue's word, read the last fills, close the session."""
         engine, policy = self._engine, self._loaded.settings.system.exit_cancels
         if engine.state.created is None:
-            return ExitStatus.FINE
+            return
         with self._stop.closing as closing:
             closing.relative_deadline = CLOSE_WITHIN_S
             await engine.close(executor, policy)
         with trio.move_on_after(_LAST_READ_WITHIN_S, shield=True):
             await self._read_once_more(feed)
-        unconfirmed = engine.unconfirmed(policy)
-        with trio.CancelScope(shield=True):
-            stopped = ev.SessionStopped(ms=self._clock.now_ms(), reason="signal", unconfirmed=unconfirmed)
-            await engine.absorb()
-            await engine.commit([stopped])
-        if unconfirmed:
-            _log.error("stopped with orders unconfirmed", client_order_ids=list(unconfirmed))
-            return ExitStatus.UNCONFIRMED
-        return ExitStatus.FINE
+        self._unconfirmed = engine.unconfirmed(policy)
+        await engine.absorb()
+        await engine.commit(
+            [ev.SessionStopped(ms=self._clock.now_ms(), reason="signal", unconfirmed=self._unconfirmed)]
+        )
+        if self._unconfirmed:
+            _log.error("stopped with orders unconfirmed", client_order_ids=list(self._unconfirmed))
 
     async def _read_once_more(self, feed: AccountFeed) -> None:
         try:

@@ -75,17 +75,6 @@ class OrderIntended(Event):
 
 
 @attrs.frozen(kw_only=True)
-class OrderSent(Event):
-    """The venue's own expiry of a placement that was signed: after `expires_ms` (venue time) it can't arrive any more.
-
-    Written only when the outcome is unknown, together with `OrderDoubted`.
-    """
-
-    client_order_id: str
-    expires_ms: int
-
-
-@attrs.frozen(kw_only=True)
 class OrderAcknowledged(Event):
     """The venue accepted the placement under `order_id`."""
 
@@ -107,7 +96,10 @@ class OrderRefused(Event):
 
 @attrs.frozen(kw_only=True)
 class OrderDoubted(Event):
-    """The outcome of a placement or a cancel is unknown. The slot is locked and the exposure counts as live."""
+    """The outcome of a placement or a cancel is unknown. The slot is locked and the exposure counts as live.
+
+    The request was signed before `ms`: from then on the venue's own expiry counts.
+    """
 
     client_order_id: str
     reason: str
@@ -253,6 +245,16 @@ class GuardChanged(Event):
 
 
 @attrs.frozen(kw_only=True)
+class ReasonsChanged(Event):
+    """Why levels have no order, where that changed; an empty reason means that it no longer needs one.
+
+    Written at most once a second: it is for people, no decision depends on it.
+    """
+
+    reasons: dict[int, str]
+
+
+@attrs.frozen(kw_only=True)
 class CommandGiven(Event):
     """A person's instruction."""
 
@@ -267,7 +269,6 @@ EVENTS: dict[str, type[Event]] = {
         SessionStarted,
         SessionStopped,
         OrderIntended,
-        OrderSent,
         OrderAcknowledged,
         OrderRefused,
         OrderDoubted,
@@ -283,6 +284,7 @@ EVENTS: dict[str, type[Event]] = {
         FundingBooked,
         StreamChanged,
         GuardChanged,
+        ReasonsChanged,
         CommandGiven,
     )
 }

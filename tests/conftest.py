@@ -1,0 +1,21 @@
+"""Settings of property tests: `ci` by default, `deep` with HYPOTHESIS_PROFILE=deep."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+_SLOW_MACHINES = (HealthCheck.too_slow, HealthCheck.data_too_large)
+
+settings.register_profile(
+    "ci",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=60,
+    stateful_step_count=40,
+    suppress_health_check=_SLOW_MACHINES,
+)
+settings.register_profile(
+    "deep", deadline=None, max_examples=600, stateful_step_count=80, suppress_health_check=_SLOW_MACHINES
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
