@@ -151,8 +151,11 @@ def opened(venue: Venue, board: StreamBoard, virtual_clock: Clock) -> Open:
 
 
 async def received(stream: Stream[int], count: int) -> list[int | Lost | Resumed]:
+    items: list[int | Lost | Resumed] = []
     with trio.fail_after(3600):
-        return [await stream.receive() for _ in range(count)]
+        while len(items) < count:
+            items.append(await stream.receive())
+    return items
 
 
 async def nothing_comes(stream: Stream[int], seconds: float = 1.0) -> bool:
@@ -516,6 +519,7 @@ async def test_groups_of_transient_errors_are_transient(autojump_clock: MockCloc
     async def nested() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(fail)
+            await trio.sleep(1000)
 
     async def fail() -> None:
         await trio.sleep(3)
@@ -860,3 +864,63 @@ async def test_a_long_backlog_does_not_starve_others(autojump_clock: MockClock, 
         assert await received(stream, 5000) == list(range(5000))
         assert turns > 50
         nursery.cancel_scope.cancel()
+
+
+async def test_a_snapshot_stands_in_for_a_quiet_market(autojump_clock: MockClock, opened: Open, venue: Venue) -> None:
+    async def newest() -> int | None:
+        await trio.sleep(0.5)
+        return 42
+
+    venue.always("ack")
+    async with opened(snapshot=newest) as stream:
+        await stream.wait_live()
+        assert await received(stream, 1) == [42]
+        assert stream.status.last_event_ms == EPOCH_MS + 500
+        venue.sockets[0].drop()
+        lost, resumed, value = await received(stream, 3)
+        assert isinstance(lost, Lost)
+        assert isinstance(resumed, Resumed)
+        assert value == 42
+
+
+async def test_a_snapshot_never_follows_a_value_of_the_stream(
+    autojump_clock: MockClock, opened: Open, venue: Venue
+) -> None:
+    asked = 0
+
+    async def newest() -> int | None:
+        nonlocal asked
+        asked += 1
+        await trio.sleep(2)
+        return 42
+
+    venue.always("1", "ack")
+    async with opened(snapshot=newest) as stream:
+        assert await received(stream, 1) == [1]
+        assert await nothing_comes(stream, 5)
+        assert asked == 0
+    venue.always("ack")
+    async with opened(snapshot=newest) as stream:
+        await trio.sleep(1)
+        venue.sockets[-1].feed("2")
+        assert await received(stream, 1) == [2]
+        assert await nothing_comes(stream, 5)
+        assert asked == 1
+
+
+@pytest.mark.parametrize("failure", [Unavailable("no route"), None])
+async def test_without_a_snapshot_the_stream_speaks_alone(
+    autojump_clock: MockClock, opened: Open, venue: Venue, failure: Exception | None
+) -> None:
+    async def newest() -> int | None:
+        if failure is not None:
+            raise failure
+        return None
+
+    venue.always("ack")
+    async with opened(snapshot=newest) as stream:
+        await stream.wait_live()
+        assert await nothing_comes(stream, 5)
+        venue.sockets[0].feed("1")
+        assert await received(stream, 1) == [1]
+        assert len(venue.sockets) == 1

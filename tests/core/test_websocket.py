@@ -1,6 +1,6 @@
 """The WebSocket seam on real sockets of the loopback interface."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -9,8 +9,10 @@ import trio
 import trio.lowlevel
 import trio_websocket
 
+from opensqt_core.clock import SystemClock
 from opensqt_core.errors import Unavailable
-from opensqt_core.streams import SessionLost
+from opensqt_core.streams import SUBSCRIBED, Lost, Resumed, SessionLost, StreamSpec, Subscribed
+from opensqt_core.supervise import StreamBoard, open_stream
 from opensqt_core.websocket import connect_websocket
 
 Handler = Callable[[trio_websocket.WebSocketRequest], Awaitable[None]]
@@ -229,3 +231,38 @@ async def test_cancelling_the_block_closes_at_once() -> None:
         assert scope.cancelled_caught
         with trio.fail_after(5):
             await gone.wait()
+
+
+class Texts:
+    """The simplest protocol: every frame is a value."""
+
+    def opened(self, now_ms: int) -> Iterable[Subscribed]:
+        return [SUBSCRIBED]
+
+    def received(self, frame: str | bytes, now_ms: int) -> Iterable[str]:
+        return [str(frame)]
+
+
+async def test_a_supervised_stream_survives_its_sockets() -> None:
+    connections = 0
+
+    async def fleeting(request: trio_websocket.WebSocketRequest) -> None:
+        nonlocal connections
+        connections += 1
+        connection = await request.accept()
+        await connection.send_message(f"value {connections}")
+        await trio.sleep_forever() if connections == 3 else await connection.aclose(1012, "restart")
+
+    async with served(fleeting) as url:
+
+        async def address() -> str:
+            return url
+
+        spec: StreamSpec[str] = StreamSpec(name="texts", url=address, session=Texts)
+        async with open_stream(spec, StreamBoard(), clock=SystemClock()) as stream:
+            with trio.fail_after(20):
+                items = []
+                while "value 3" not in items:
+                    items.append(await stream.receive())
+    assert [item for item in items if isinstance(item, str)] == ["value 1", "value 2", "value 3"]
+    assert [type(item) for item in items if not isinstance(item, str)] == [Lost, Resumed] * 2

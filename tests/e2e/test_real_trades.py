@@ -53,7 +53,7 @@ NEXO_SLICE = attrs.evolve(NEXO, rows=4_000, trips=10)
 KRAKEN = Recording(
     symbol="BTCUSDT",
     trades="kraken-spot-BTCUSDT-2023-11-17_22.csv.gz",
-    speed=3000,
+    speed=1500,
     price_interval=30,
     order_quantity=300,
     trips=300,

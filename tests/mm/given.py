@@ -16,6 +16,7 @@ from opensqt_mm.settings import TradingSettings
 from opensqt_mm.state import State
 
 D = Decimal
+Number = str | int | Decimal
 BUY, SELL = Side.BUY, Side.SELL
 T0 = 1_790_000_000_000
 
@@ -49,7 +50,7 @@ CREATED = ev.JournalCreated(
 SETTINGS = TradingSettings(symbol="ETHUSDT", price_interval=D(10), order_quantity=D(300))
 
 
-def book(bid: str | Decimal, ask: str | Decimal | None = None) -> TopOfBook:
+def book(bid: Number, ask: Number | None = None) -> TopOfBook:
     """Return a top of book; one tick wide unless told."""
     low = D(bid)
     return TopOfBook(
@@ -62,12 +63,12 @@ def book(bid: str | Decimal, ask: str | Decimal | None = None) -> TopOfBook:
     )
 
 
-def around(price: str | Decimal) -> TopOfBook:
+def around(price: Number) -> TopOfBook:
     """Return a book of two ticks whose mid is exactly `price`."""
     return book(D(price) - D("0.01"), D(price) + D("0.01"))
 
 
-def view(price: str | Decimal | TopOfBook | None, **changes: Any) -> View:
+def view(price: Number | TopOfBook | None, **changes: Any) -> View:
     """Return what a decision sees when the mid is `price`."""
     seen = price if isinstance(price, TopOfBook) or price is None else around(price)
     return View(**({"now_ms": T0 + 1_000_000, "book": seen} | changes))
@@ -111,9 +112,7 @@ class Story:
         self.ms += 10
         return self.ms
 
-    def intend(
-        self, level: int, side: Side, quantity: str | Decimal = "0.1", price: str | Decimal | None = None, **more: Any
-    ) -> str:
+    def intend(self, level: int, side: Side, quantity: Number = "0.1", price: Number | None = None, **more: Any) -> str:
         """Intend an order, by default at its level's own price."""
         name = cid(level, side, self.sequence)
         own = CREATED.anchor + (level + (side is SELL)) * CREATED.price_interval
@@ -147,7 +146,7 @@ class Story:
         """Have the venue refuse it."""
         self.add(ev.OrderRefused(ms=self.tick(), client_order_id=name, error=error, message="no", code="-1"))
 
-    def update(self, name: str, status: str, filled: str | Decimal = "0", source: str = "stream", **more: Any) -> None:
+    def update(self, name: str, status: str, filled: Number = "0", source: str = "stream", **more: Any) -> None:
         """Have the venue tell of its state."""
         self.add(
             ev.OrderUpdated(
@@ -161,9 +160,7 @@ class Story:
             )
         )
 
-    def fill(
-        self, name: str, quantity: str | Decimal, price: str | Decimal, fee: str | Decimal = "0", **more: Any
-    ) -> str:
+    def fill(self, name: str, quantity: Number, price: Number, fee: Number = "0", **more: Any) -> str:
         """Have it trade."""
         self.trades += 1
         said = client_ids.decode(name)
@@ -200,11 +197,11 @@ class Story:
         """Intend its cancel."""
         self.add(ev.CancelIntended(ms=self.tick(), client_order_id=name, reason=reason))
 
-    def open(self, level: int, side: Side, quantity: str | Decimal = "0.1", **more: Any) -> str:
+    def open(self, level: int, side: Side, quantity: Number = "0.1", **more: Any) -> str:
         """Place an order and have it accepted."""
         return self.ack(self.intend(level, side, quantity, **more))
 
-    def hold(self, level: int, quantity: str | Decimal = "0.1", fee: str | Decimal = "0") -> str:
+    def hold(self, level: int, quantity: Number = "0.1", fee: Number = "0") -> str:
         """Buy at a level's own price and hold."""
         name = self.open(level, BUY, quantity)
         self.fill(name, quantity, CREATED.anchor + level * CREATED.price_interval, fee)

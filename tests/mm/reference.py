@@ -56,12 +56,16 @@ class Reference:
     def lots_cost(self) -> Decimal:
         """What everything still held has cost, fees included; short lots count with their sale price."""
         owned = sum((price * UNIT + fee for queue in self.units.values() for price, fee in queue), Decimal(0))
-        return owned - sum((count * UNIT * price for shorts in self.short.values() for count, price in shorts), Decimal(0))
+        return owned - sum(
+            (count * UNIT * price for shorts in self.short.values() for count, price in shorts), Decimal(0)
+        )
 
     @property
     def position(self) -> Decimal:
         """Of our own fills and adoptions."""
-        return sum((self.held(level) for level in {*self.moved, *(o["level"] for o in self.orders.values())}), Decimal(0))
+        return sum(
+            (self.held(level) for level in {*self.moved, *(o["level"] for o in self.orders.values())}), Decimal(0)
+        )
 
     def apply(self, event: ev.Event) -> None:
         """Take one event."""

@@ -1,4 +1,4 @@
-"""What must hold for every decision, whatever the state, the settings and the price; and that decisions come to rest."""
+"""What must hold for every decision, whatever the state, the settings and the price; and that they come to rest."""
 
 from collections import Counter
 from decimal import Decimal
@@ -8,6 +8,8 @@ import attrs
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from tests.mm.given import INSTRUMENT
+from tests.mm.world import World
 
 from opensqt_core.instrument import Instrument
 from opensqt_core.order import Side
@@ -15,8 +17,6 @@ from opensqt_mm.decisions import Action, Decision, Reason, View
 from opensqt_mm.settings import TradingSettings
 from opensqt_mm.slots import SlotState
 from opensqt_mm.state import State
-from tests.mm.given import INSTRUMENT
-from tests.mm.world import World
 
 D = Decimal
 ROUNDS = 12
@@ -110,8 +110,8 @@ def examine(world: World, view: View, decisions: tuple[Decision, ...]) -> None:
     assert world.decide(view) == decisions
     shuffled = attrs.evolve(
         state,
-        slots=dict(reversed(state.slots.items())),
-        orders=dict(reversed(state.orders.items())),
+        slots=dict(reversed(list(state.slots.items()))),
+        orders=dict(reversed(list(state.orders.items()))),
         reasons=dict(state.reasons),
     )
     again = World(world.instrument, world.settings, D(3000))
@@ -315,4 +315,4 @@ def test_a_long_quiet_market_needs_no_action_at_all(mode: str) -> None:
     grid = TradingSettings(symbol="ETHUSDT", price_interval=D(10), order_quantity=D(300), on_would_take=mode)
     world = World(INSTRUMENT, grid, D(3000))
     actions = settle_down(world, [D(3004), D(3006)], D("0.01"), 20)
-    assert actions == [10, *[0] * 19] or sum(actions[2:]) == 0
+    assert actions == [10, 0, *[0] * 18]

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.mm.given import CREATED, cid
+from tests.mm.reference import UNIT, Reference
 
 from opensqt_core.journal import codec
 from opensqt_core.journal import events as ev
@@ -15,8 +17,6 @@ from opensqt_mm import client_ids
 from opensqt_mm.fold import fold, fold_all
 from opensqt_mm.slots import SlotState
 from opensqt_mm.state import State
-from tests.mm.given import CREATED, cid
-from tests.mm.reference import UNIT, Reference
 
 LEVELS = st.integers(-2, 2)
 OPEN = (SlotState.BUY_OPEN, SlotState.SELL_OPEN)

@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 import attrs
+from tests.mm.given import CREATED, T0
 
 from opensqt_core.instrument import Instrument
 from opensqt_core.journal import events as ev
@@ -18,7 +19,6 @@ from opensqt_mm.fold import fold
 from opensqt_mm.settings import TradingSettings
 from opensqt_mm.slots import SlotState
 from opensqt_mm.state import OrderRecord, State
-from tests.mm.given import CREATED, T0
 
 OPEN = (SlotState.BUY_OPEN, SlotState.SELL_OPEN)
 REFUSALS = ("Rejected", "WouldTake", "ReduceOnlyRejected", "Unavailable")
@@ -73,7 +73,7 @@ class World:
     def carry_out(self, decisions: Iterable[Decision], book: TopOfBook, chaos: Random | None = None) -> int:
         """Do what was decided and return how many actions that were; `chaos` makes the venue unreliable."""
         acting = [each for each in decisions if each.action not in (Action.KEEP, Action.NONE)]
-        cancelled, placed = [], []
+        cancelled = []
         for each in acting:
             if each.action is Action.CANCEL:
                 name = each.client_order_id or ""
@@ -82,9 +82,7 @@ class World:
         for each in acting:
             if each.action is Action.ATTACH:
                 self._attach(each)
-        for each in acting:
-            if each.action is Action.PLACE:
-                placed.append(self._intend(each, book))
+        placed = [self._intend(each, book) for each in acting if each.action is Action.PLACE]
         for name in cancelled:
             self._answer_cancel(name, chaos)
         for name in placed:

@@ -59,6 +59,8 @@ export interface StreamPart {
   readonly name: string;
   /** `connecting`, `live`, `stale`, `backing-off` or `failed`. */
   readonly state: string;
+  /** Why it is not live; may be empty. */
+  readonly reason: string;
 }
 
 export type Frame =
@@ -98,7 +100,7 @@ export function parseFrame(text: unknown): Parsed {
 /** The candles of `/api/history`: an array, or an object whose `data` is one. */
 export function parseHistory(body: unknown): readonly Candle[] | undefined {
   try {
-    return list(Array.isArray(body) ? body : fields(body, "body")["data"], "history", candle);
+    return list(Array.isArray(body) ? body : fields(body, "body").data, "history", candle);
   } catch (error) {
     if (error instanceof Malformed) return undefined;
     throw error;
@@ -167,12 +169,12 @@ function position(value: unknown): Position {
   const from = fields(value, "position");
   const amount = decimal(from, "amount", "position");
   // Some readers' venues report a short as a positive size beside its side.
-  const negate = from["holdSide"] === "short" && !amount.startsWith("-") && /[1-9]/.test(amount);
+  const negate = from.holdSide === "short" && !amount.startsWith("-") && /[1-9]/.test(amount);
   return {
     symbol: text(from, "symbol", "position"),
     amount: negate ? (`-${amount}` as Decimal) : amount,
     entryPrice: decimal(from, "entryPrice", "position"),
-    unrealised: isGiven(from["unrealizedPnL"]) ? decimal(from, "unrealizedPnL", "position") : undefined,
+    unrealised: isGiven(from.unrealizedPnL) ? decimal(from, "unrealizedPnL", "position") : undefined,
   };
 }
 
@@ -185,7 +187,7 @@ function order(value: unknown, at: string): Order {
     price: drawable(from, "price", at),
     side: side(from, at),
     status,
-    amount: isGiven(from["amount"]) ? decimal(from, "amount", at) : undefined,
+    amount: isGiven(from.amount) ? decimal(from, "amount", at) : undefined,
   };
 }
 
@@ -211,15 +213,18 @@ function risk(value: unknown): Risk {
 function streams(value: unknown): readonly StreamPart[] {
   if (Array.isArray(value)) return list(value, "streams", part);
   const from = fields(value, "streams");
-  if (typeof from["name"] === "string") return [part(from, "streams")];
+  if (typeof from.name === "string") return [part(from, "streams")];
   return Object.entries(from).map(([name, state]) =>
-    typeof state === "string" ? { name, state } : part({ ...fields(state, `streams.${name}`), name }, "streams"),
+    typeof state === "string"
+      ? { name, state, reason: "" }
+      : part({ ...fields(state, `streams.${name}`), name }, "streams"),
   );
 }
 
 function part(value: unknown, at: string): StreamPart {
   const from = fields(value, at);
-  return { name: text(from, "name", at), state: text(from, "state", at) };
+  const reason = isGiven(from.reason) ? text(from, "reason", at) : "";
+  return { name: text(from, "name", at), state: text(from, "state", at), reason };
 }
 
 function list<T>(value: unknown, at: string, parse: (item: unknown, at: string) => T): readonly T[] {
@@ -228,7 +233,8 @@ function list<T>(value: unknown, at: string, parse: (item: unknown, at: string) 
 }
 
 function fields(value: unknown, at: string): Fields {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Malformed(`${at} is not an object`);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new Malformed(`${at} is not an object`);
   return value as Fields;
 }
 
@@ -243,7 +249,7 @@ function text(from: Fields, key: string, at: string): string {
 }
 
 function identifier(from: Fields, at: string): string {
-  const value = from["id"];
+  const value = from.id;
   if (typeof value === "string" && value !== "") return value;
   // Older servers send a number; one that JSON could not carry exactly names no order.
   if (Number.isSafeInteger(value)) return String(value);

@@ -4,6 +4,9 @@ import { parseStreams, type StreamPart } from "./frames";
 import { isFetchFailure } from "./scrollback";
 
 const EVERY_MS = 15_000;
+/** While something is not live: recovery should show soon. */
+const TROUBLED_EVERY_MS = 4_000;
+const FIRST_MS = 1_000;
 const PATIENCE_MS = 5_000;
 
 export interface Health {
@@ -20,18 +23,20 @@ export function parseHealth(body: unknown): Health | undefined {
   return { parts, clients: Number.isSafeInteger(clients) ? (clients as number) : undefined };
 }
 
-/** Asks now and then while the page is in sight, until the daemon proves not to answer pages of this origin. */
-export function watchHealth(address: string, heard: (health: Health) => void): void {
+/** Asks now and then while it `isWanted`, until the daemon proves not to answer pages of this origin. */
+export function watchHealth(address: string, isWanted: () => boolean, heard: (health: Health) => void): void {
+  let wait = EVERY_MS;
   const ask = async () => {
-    if (document.visibilityState === "visible") {
+    if (isWanted()) {
       const health = await fetchHealth(address);
       if (health === "refused") return;
       if (health !== undefined) heard(health);
+      wait = health?.parts.every((part) => part.state === "live") ? EVERY_MS : TROUBLED_EVERY_MS;
     }
     // Viewers who opened the page together should not ask together.
-    setTimeout(ask, EVERY_MS * (0.75 + Math.random() / 2));
+    setTimeout(ask, wait * (0.75 + Math.random() / 2));
   };
-  void ask();
+  setTimeout(ask, FIRST_MS);
 }
 
 async function fetchHealth(address: string): Promise<Health | "refused" | undefined> {

@@ -45,7 +45,8 @@ function start(): void {
   wireSound(sound);
   onThemeChange(() => chart.repaint(board.candles.bars));
   element("newest").addEventListener("click", () => chart.showNewest());
-  watchHealth(addresses.health, ({ parts, clients }) => {
+  const isWatched = () => document.visibilityState === "visible" && feed.status.name !== "waiting";
+  watchHealth(addresses.health, isWatched, ({ parts, clients }) => {
     board.parts = parts;
     drawViewers(clients);
   });

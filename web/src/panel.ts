@@ -84,7 +84,7 @@ function fillRow({ side, price, amount, time }: Trade): HTMLElement {
     make("span", "fill-size", readable(amount, 0)),
     make("span", "fill-price", readable(price)),
   );
-  row.dataset["side"] = side;
+  row.dataset.side = side;
   return row;
 }
 
@@ -96,7 +96,7 @@ export function drawLegend(candle: Candle | undefined): void {
     make("span", "figure", make("span", "figure-name", name), make("span", "figure-value", value));
   const price = (name: string, value: Decimal) => figure(name, readable(value));
   const legend = element("legend");
-  legend.dataset["trend"] = Number(close) >= Number(open) ? "up" : "down";
+  legend.dataset.trend = Number(close) >= Number(open) ? "up" : "down";
   legend.replaceChildren(
     make("span", "figure-time", clock(time).slice(0, 5)),
     price("O", open),

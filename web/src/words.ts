@@ -35,11 +35,11 @@ export function stateWords(status: Status, failures: number, now: number): State
   }
 }
 
-/** `candles: stale, orders: backing-off`: the parts of the daemon that are not live. */
+/** `candles stale (no answer), orders backing-off`: the parts of the daemon that are not live. */
 export function troubledParts(parts: readonly StreamPart[]): string {
   return parts
     .filter((part) => part.state !== "live")
-    .map((part) => `${part.name}: ${part.state}`)
+    .map(({ name, state, reason }) => `${name} ${state}${reason === "" ? "" : ` (${reason})`}`)
     .join(", ");
 }
 

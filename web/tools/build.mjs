@@ -15,9 +15,11 @@ await mkdir(page, { recursive: true });
 await cp(join(web, "public"), page, { recursive: true });
 await copyFile(join(web, "live.html"), join(page, "live.html"));
 const { metafile } = await build({
-  entryPoints: { live: join(web, "src/main.ts"), "live-style": join(web, "src/live.css") },
+  entryPoints: [
+    { in: join(web, "src/main.ts"), out: "live" },
+    { in: join(web, "src/live.css"), out: "live" },
+  ],
   outdir: join(page, "assets"),
-  entryNames: "[name]",
   bundle: true,
   minify: true,
   format: "iife",
@@ -26,3 +28,20 @@ const { metafile } = await build({
   metafile: true,
   logLevel: "warning",
 });
+await writeFile(join(page, "licenses.txt"), await licences(Object.keys(metafile.inputs)));
+
+async function licences(inputs) {
+  const bundled = new Set(inputs.map((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1]).filter(Boolean));
+  const unnamed = [...bundled].filter((name) => !BUNDLED.includes(name));
+  if (unnamed.length > 0) throw new Error(`bundled without its licence: ${unnamed.join(", ")} (see BUNDLED)`);
+  return (await Promise.all(BUNDLED.map(licence))).join("\n\n");
+}
+
+async function licence(name) {
+  const folder = join(web, "node_modules", name);
+  const { version, license, author } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
+  const by = typeof author === "string" ? author : (author?.name ?? "its authors");
+  const head = `${name} ${version}, by ${by}, licence ${license}`;
+  const text = await readFile(join(folder, "LICENSE"), "utf8").catch(() => "");
+  return `${head}\n${"=".repeat(head.length)}\n${text}`;
+}

@@ -67,8 +67,10 @@ class StreamBuffer(Generic[T]):
         self._push(cell)
 
     def put_lost(self, since_ms: int, reason: str, *, discard: bool) -> None:
-        """Say that the stream is down since `since_ms`; with `discard`, in place of all that was not received yet."""
-        self._newest.clear()
+        """Say that the stream is down since `since_ms`; with `discard`, in place of all that was not received yet.
+
+        No value may be put before the `Resumed` that follows.
+        """
         unheard = self._first_marker() if discard else self._just_resumed()
         if discard:
             self._cells.clear()

@@ -128,6 +128,10 @@ class AccountData(Protocol):
 class Trading(Protocol):
     """What moves money."""
 
+    def placements_available(self) -> int:
+        """Return how many orders could be sent now without waiting for the venue's limits; cancels keep a reserve."""
+        ...
+
     async def place(self, order: NewOrder) -> Order:
         """Place one order and return the venue's acknowledgement (`status` may already be terminal)."""
         ...

@@ -78,6 +78,10 @@ class Window:
             return
         self._index = index
 
+    def room(self, share: float) -> int:
+        """Return the units that are left of `share` of the limit; never below 0."""
+        return max(0, int(self.limit.amount * share) - self.used)
+
     def admits(self, units: int, share: float) -> bool:
         """Whether `units` fit into `share` of the limit. An untouched window admits whatever the whole limit does."""
         if self.used == 0:
@@ -192,6 +196,14 @@ class RateLimiter:
         self._move_windows(now_ms)
         ahead = {name for waiter in self._waiters if waiter.priority <= priority for name in waiter.cost}
         return self._shut(now_ms) or not ahead.isdisjoint(cost) or not self._admits(cost, priority)
+
+    def affordable(self, unit: Mapping[str, int], priority: Priority) -> int:
+        """Return how many requests of cost `unit` would be admitted now, one after the other. Uses nothing up."""
+        self._check(unit)
+        if self.would_wait(unit, priority):
+            return 0
+        rooms = (self._windows[name].room(SHARES[priority]) // units for name, units in unit.items() if units)
+        return min(rooms, default=0)
 
     def _window(self, name: str) -> Window:
         if name not in self._windows:

@@ -219,8 +219,8 @@ async def retry_read(
 ) -> T:
     """Call a read until it works, for `Unavailable` and `ClockSkew` only, with growing pauses (0.2 s to 5 s).
 
-    `synchronise` is awaited before the try that follows a `ClockSkew`, and counts as part of it. The last error is raised unchanged. Never hand a
-    write to this: whether one may be repeated is the engine's decision.
+    `synchronise` is awaited before the try that follows a `ClockSkew`, and counts as part of it. The last error is
+    raised unchanged. Never hand a write to this: whether one may be repeated is the engine's decision.
     """
     skewed = False
     async for attempt in stamina.retry_context(

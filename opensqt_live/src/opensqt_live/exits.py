@@ -19,3 +19,9 @@ class StartRefused(Exception):
         super().__init__("\n".join(lines))
         self.status = ExitStatus.USER_MISTAKE
         self.lines: Sequence[str] = lines
+
+
+def first_refusal(group: BaseExceptionGroup[StartRefused]) -> StartRefused:
+    """Return the first of a group's leaves: nurseries on the way up wrap what they let pass."""
+    error = group.exceptions[0]
+    return first_refusal(error) if isinstance(error, BaseExceptionGroup) else error

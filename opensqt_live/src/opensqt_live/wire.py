@@ -6,15 +6,12 @@ an integer, unix seconds.
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import TypeVar
 
 import msgspec
 
 from opensqt_core.account import Balance, Position
 from opensqt_core.market import Candle
 from opensqt_core.order import Fill, Order
-
-T = TypeVar("T")
 
 
 def plain(value: Decimal) -> str:

@@ -74,12 +74,11 @@ async def _with_journal(loaded: Loaded, options: Options, stop: Stop, clock: Clo
             with stop.trading():
                 wait = bool(state.orders) or state.position != 0
                 prepared = await prepare(loaded, exchange, state, clock, wait=wait)
+                lock = market_lock(exchange.name, prepared.account.fingerprint, settings.trading.symbol)
+                stack.enter_context(hold(lock, f"{settings.trading.symbol} of this account at {exchange.name}"))
                 _refuse(loaded, prepared, state, options)
             if stop.requested:
                 return ExitStatus.FINE
-            account = prepared.account.fingerprint
-            lock = market_lock(exchange.name, account, settings.trading.symbol)
-            stack.enter_context(hold(lock, f"{settings.trading.symbol} of this account at {exchange.name}"))
             return await Session(
                 loaded, options, stop, clock=clock, exchange=exchange, prepared=prepared, file=file, state=state
             ).run()

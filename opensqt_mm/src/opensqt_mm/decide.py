@@ -94,25 +94,28 @@ class _Round:
         yield from self._buys()
 
     def _sells(self) -> Iterator[Decision]:
-        reach = self.nearest + self.settings.sell_window_size
         attachments = self._attachments()
         yield from attachments
         slots = self._sellers({decision.level for decision in attachments})
-        reachable = [slot.level for slot in slots if slot.level <= reach and not self._too_small(slot)]
         size = min(self.settings.sell_window_size, self.order_cap)
-        wanted = set(reachable[:size])
-        full = len(reachable) >= size
+        wanted = {slot.level for slot in [slot for slot in slots if self._sell_reaches(slot)][:size]}
         surplus = self._surplus(slots)
         for slot in slots:
             if slot.order is None:
                 yield self._new_sell(slot, inside=slot.level in wanted)
-            elif slot.order in surplus and not slot.state.locked:
+            elif slot.order in surplus:
                 yield _cancel(self.state.orders[slot.order], Reason.POSITION_SHORT)
             else:
-                # One level of patience, unless its place is needed: a price that swings around the middle between two
-                # levels would otherwise cancel and place the outermost sell at each swing.
-                keep = slot.level in wanted or (not full and slot.level <= reach + 1)
-                yield self._resting_sell(slot, inside=keep)
+                yield self._resting_sell(slot, inside=slot.level in wanted)
+
+    def _sell_reaches(self, slot: Slot) -> bool:
+        """Whether the slot is low enough for a sell; one that rests is given a level of patience.
+
+        A price that swings around the middle between two levels would otherwise cancel and place it at each swing.
+        """
+        patience = 0 if slot.order is None else 1
+        reach = self.nearest + self.settings.sell_window_size + patience
+        return slot.level <= reach and not self._too_small(slot)
 
     def _sellers(self, joined: set[int]) -> list[Slot]:
         """Slots that hold something or have a sell in the book, nearest to the price first.

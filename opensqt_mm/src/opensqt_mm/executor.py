@@ -65,7 +65,8 @@ class Executor:
         """How many orders can be sent now: what decisions see as the rate budget."""
         if self._clock.monotonic() < self._paused_until:
             return 0
-        return (MAX_IN_FLIGHT - self._in_flight) * self._capabilities.max_batch_place
+        room = (MAX_IN_FLIGHT - self._in_flight) * self._capabilities.max_batch_place
+        return min(room, self._trading.placements_available())
 
     @property
     def idle(self) -> bool:

@@ -73,7 +73,7 @@ class AccountFeed:
     async def post(self, events: Sequence[ev.Event]) -> None:
         """Take the executor's facts to the engine, and remember what the stream must confirm."""
         now = self._clock.monotonic()
-        for event in events:
+        for event in events if self._engine.order_stream_ready else ():
             if isinstance(event, ev.OrderAcknowledged):
                 self.confirmations.expect(event.client_order_id, ended=False, now=now)
             elif isinstance(event, ev.OrderUpdated) and event.status.terminal:
@@ -142,6 +142,7 @@ class AccountFeed:
                 break
         if outage == self._outage:
             await self._note("live", "")
+            self.confirmations.clear()
             self._engine.order_stream_ready = True
             self._engine.inbox.ring()
 

@@ -12,11 +12,12 @@ import httpx
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
+
 from opensqt_core.exchange import Exchange
 from opensqt_core.secret import Secret
 from opensqt_exchanges.binance import Settings
 from opensqt_exchanges.binance.driver import BinanceDriver
-from trio.testing import MockClock
 
 NOW_MS = 1_795_361_400_123
 PAYLOADS = Path(__file__).parent / "payloads"
@@ -24,7 +25,7 @@ KEY = "SheetKeyBinance0123456789"
 SECRET = "SheetSecretBinance0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ"
 
 Reply = Any
-"""JSON for a success; (status, JSON or text) or (status, JSON or text, headers); an exception; a function of the call."""
+"""JSON for a success; (status, JSON or text[, headers]); an exception; or a function of the call."""
 
 
 @attrs.frozen
@@ -93,7 +94,7 @@ class Venue:
             ("GET", "/fapi/v1/time"): [lambda _call: {"serverTime": clock.now_ms()}]
         }
         self.calls: list[Call] = []
-        self.sockets: list[Socket] = []
+        self._arrive, self._arrivals = trio.open_memory_channel[Socket](100)
 
     def answer(self, method: str, path: str, *replies: Reply) -> None:
         self.replies[method, path] = list(replies)
@@ -125,18 +126,18 @@ class Venue:
     @asynccontextmanager
     async def connect(self, url: str, *, connect_timeout: float) -> AsyncIterator[Socket]:
         socket = Socket(url)
-        self.sockets.append(socket)
+        self._arrive.send_nowait(socket)
         try:
             yield socket
         finally:
             await socket.close()
 
-    async def next_socket(self, number: int = 1) -> Socket:
-        """Wait until the client has connected this often."""
-        while len(self.sockets) < number:
-            await trio.sleep(0.01)
+    async def next_socket(self) -> Socket:
+        """Wait for the next connection, and until the client has nothing more to do with it."""
+        with trio.fail_after(3600):
+            socket = await self._arrivals.receive()
         await trio.testing.wait_all_tasks_blocked()
-        return self.sockets[number - 1]
+        return socket
 
 
 def load(name: str) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 import trio
+
 from opensqt_core.account import Balance, FeeRates, FundingPayment, Position, SymbolSettings
 from opensqt_core.errors import AuthFailed, OrderNotFound, Rejected, Unavailable
 from opensqt_core.order import Fill, Order, OrderStatus, OrderType, Side
@@ -16,9 +17,10 @@ from opensqt_exchanges.binance.driver import BinanceDriver
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opensqt_core.exchange import AccountData, Exchange
-
     from tests.exchanges.binance.conftest import Call, Venue
+    from trio.testing import MockClock
+
+    from opensqt_core.exchange import AccountData, Exchange
 
 DAY = 86_400_000
 NOW_MS = 1_795_361_400_123
@@ -99,12 +101,14 @@ def income(number: int, time: int) -> dict[str, Any]:
     return {"symbol": "BTCUSDT", "income": "-0.5", "asset": "USDT", "tranId": number, "time": time}
 
 
-async def test_the_fingerprint(account: AccountData) -> None:
+async def test_the_fingerprint(autojump_clock: MockClock, account: AccountData) -> None:
     digest = hashlib.sha256(b"binance:SheetKeyBinance0123456789").hexdigest()
     assert account.fingerprint == digest[:12]
 
 
-async def test_balances(venue: Venue, account: AccountData, payload: Callable[[str], Any]) -> None:
+async def test_balances(
+    autojump_clock: MockClock, venue: Venue, account: AccountData, payload: Callable[[str], Any]
+) -> None:
     venue.answer("GET", "/fapi/v3/balance", payload("balance"))
     usdt, bnb = await account.balances()
     assert usdt == Balance(
@@ -117,7 +121,9 @@ async def test_balances(venue: Venue, account: AccountData, payload: Callable[[s
     assert (bnb.asset, bnb.updated_ms) == ("BNB", None)
 
 
-async def test_positions(venue: Venue, account: AccountData, payload: Callable[[str], Any]) -> None:
+async def test_positions(
+    autojump_clock: MockClock, venue: Venue, account: AccountData, payload: Callable[[str], Any]
+) -> None:
     venue.answer("GET", "/fapi/v3/positionRisk", payload("position_risk"))
     short = Position(
         symbol="BTCUSDT",
@@ -131,13 +137,15 @@ async def test_positions(venue: Venue, account: AccountData, payload: Callable[[
     assert await account.positions() == [short]
     assert await account.positions("BTCUSDT") == [short]
     (flat,) = await account.positions("ETHUSDT")
-    assert (flat.quantity, flat.liquidation_price, flat.mark_price) == (0, None, Decimal("3000.1"))
+    assert (flat.quantity, flat.liquidation_price, flat.mark_price) == (Decimal(0), None, Decimal("3000.1"))
     assert await account.positions("XRPUSDT") == [
         Position(symbol="XRPUSDT", quantity=Decimal(0), entry_price=Decimal(0))
     ]
 
 
-async def test_positions_of_hedge_mode(venue: Venue, account: AccountData, payload: Callable[[str], Any]) -> None:
+async def test_positions_of_hedge_mode(
+    autojump_clock: MockClock, venue: Venue, account: AccountData, payload: Callable[[str], Any]
+) -> None:
     row = payload("position_risk")[0]
     empty, held = row | {"positionSide": "LONG", "positionAmt": "0"}, row | {"positionSide": "SHORT"}
     venue.answer("GET", "/fapi/v3/positionRisk", [empty], [empty, held])
@@ -146,7 +154,9 @@ async def test_positions_of_hedge_mode(venue: Venue, account: AccountData, paylo
         await account.positions("BTCUSDT")
 
 
-async def test_settings_and_fees(venue: Venue, account: AccountData, payload: Callable[[str], Any]) -> None:
+async def test_settings_and_fees(
+    autojump_clock: MockClock, venue: Venue, account: AccountData, payload: Callable[[str], Any]
+) -> None:
     venue.answer("GET", "/fapi/v1/symbolConfig", payload("symbol_config"))
     venue.answer("GET", "/fapi/v1/accountConfig", payload("account_config"))
     venue.answer("GET", "/fapi/v1/commissionRate", payload("commission_rate"))
@@ -158,13 +168,17 @@ async def test_settings_and_fees(venue: Venue, account: AccountData, payload: Ca
     assert await account.fee_rates("BTCUSDT") == FeeRates(maker=Decimal("-0.0001"), taker=Decimal("0.0005"))
 
 
-async def test_a_margin_type_we_do_not_know(venue: Venue, account: AccountData, payload: Callable[[str], Any]) -> None:
+async def test_a_margin_type_we_do_not_know(
+    autojump_clock: MockClock, venue: Venue, account: AccountData, payload: Callable[[str], Any]
+) -> None:
     venue.answer("GET", "/fapi/v1/symbolConfig", [payload("symbol_config")[0] | {"marginType": "PORTFOLIO"}])
     with pytest.raises(Unavailable, match="unknown margin type 'PORTFOLIO'"):
         await account.symbol_settings("BTCUSDT")
 
 
-async def test_an_order(venue: Venue, account: AccountData, payload: Callable[[str], Any]) -> None:
+async def test_an_order(
+    autojump_clock: MockClock, venue: Venue, account: AccountData, payload: Callable[[str], Any]
+) -> None:
     venue.answer("GET", "/fapi/v1/order", payload("order"))
     venue.answer("GET", "/fapi/v1/openOrders", [payload("order")])
     assert await account.order("BTCUSDT", client_order_id="gw20261122000001") == ORDER
@@ -194,6 +208,7 @@ async def test_an_order(venue: Venue, account: AccountData, payload: Callable[[s
     ],
 )
 async def test_orders_in_all_their_shapes(
+    autojump_clock: MockClock,
     venue: Venue,
     account: AccountData,
     payload: Callable[[str], Any],
@@ -207,21 +222,23 @@ async def test_orders_in_all_their_shapes(
 
 @pytest.mark.parametrize("fields", [{"status": "PONDERING"}, {"side": "HOLD"}, {"orderId": "x"}, {"price": None}])
 async def test_an_order_that_cannot_be_understood(
-    venue: Venue, account: AccountData, payload: Callable[[str], Any], fields: dict[str, Any]
+    autojump_clock: MockClock, venue: Venue, account: AccountData, payload: Callable[[str], Any], fields: dict[str, Any]
 ) -> None:
     venue.answer("GET", "/fapi/v1/order", payload("order") | fields)
     with pytest.raises(Unavailable, match="order: reply not understood"):
         await account.order("BTCUSDT", order_id="1")
 
 
-async def test_no_such_order(venue: Venue, account: AccountData) -> None:
+async def test_no_such_order(autojump_clock: MockClock, venue: Venue, account: AccountData) -> None:
     venue.answer("GET", "/fapi/v1/order", (400, {"code": -2013, "msg": "Order does not exist."}))
     with pytest.raises(OrderNotFound):
         await account.order("BTCUSDT", client_order_id="x")
     assert len(venue.seen("/fapi/v1/order")) == 1
 
 
-async def test_fills(venue: Venue, account: AccountData, payload: Callable[[str], Any]) -> None:
+async def test_fills(
+    autojump_clock: MockClock, venue: Venue, account: AccountData, payload: Callable[[str], Any]
+) -> None:
     venue.answer("GET", "/fapi/v1/userTrades", payload("user_trades"))
     paid, earned = await account.fills("BTCUSDT", start_ms=1_795_361_455_001)
     assert paid == Fill(
@@ -242,7 +259,7 @@ async def test_fills(venue: Venue, account: AccountData, payload: Callable[[str]
     assert await account.fills("BTCUSDT", start_ms=1_795_361_456_001) == [earned]
 
 
-async def test_all_pages_of_fills(venue: Venue, account: AccountData) -> None:
+async def test_all_pages_of_fills(autojump_clock: MockClock, venue: Venue, account: AccountData) -> None:
     start = NOW_MS - 20 * DAY
     times = [start - 1, *range(start, NOW_MS, (NOW_MS - start) // 7000)]
     venue.answer("GET", "/fapi/v1/userTrades", History(trade, times, newest_first=False))
@@ -253,14 +270,16 @@ async def test_all_pages_of_fills(venue: Venue, account: AccountData) -> None:
     assert len(mine) == pytest.approx(len(fills) / 2, abs=1)
 
 
-async def test_fills_a_quiet_month_apart(venue: Venue, account: AccountData) -> None:
+async def test_fills_a_quiet_month_apart(autojump_clock: MockClock, venue: Venue, account: AccountData) -> None:
     start = NOW_MS - 40 * DAY
     times = [start, start + 30 * DAY, NOW_MS]
     venue.answer("GET", "/fapi/v1/userTrades", History(trade, times, newest_first=False))
     assert [fill.time_ms for fill in await account.fills("BTCUSDT", start_ms=start)] == times
 
 
-async def test_nobody_asks_for_more_than_the_venue_remembers(venue: Venue, account: AccountData) -> None:
+async def test_nobody_asks_for_more_than_the_venue_remembers(
+    autojump_clock: MockClock, venue: Venue, account: AccountData
+) -> None:
     venue.answer("GET", "/fapi/v1/userTrades", [])
     venue.answer("GET", "/fapi/v1/allOrders", [])
     assert await account.fills("BTCUSDT", start_ms=0) == []
@@ -272,7 +291,9 @@ async def test_nobody_asks_for_more_than_the_venue_remembers(venue: Venue, accou
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
-async def test_all_pages_of_orders(venue: Venue, account: AccountData, *, newest_first: bool) -> None:
+async def test_all_pages_of_orders(
+    autojump_clock: MockClock, venue: Venue, account: AccountData, *, newest_first: bool
+) -> None:
     start = NOW_MS - 10 * DAY
     times = [start - 1, *range(start, NOW_MS, (NOW_MS - start) // 4500)]
     venue.answer("GET", "/fapi/v1/allOrders", History(placed, times, newest_first=newest_first))
@@ -283,7 +304,9 @@ async def test_all_pages_of_orders(venue: Venue, account: AccountData, *, newest
     assert [order.created_ms for order in early] == [time for time in times if start <= time <= end]
 
 
-async def test_all_pages_of_funding(venue: Venue, account: AccountData, payload: Callable[[str], Any]) -> None:
+async def test_all_pages_of_funding(
+    autojump_clock: MockClock, venue: Venue, account: AccountData, payload: Callable[[str], Any]
+) -> None:
     venue.answer("GET", "/fapi/v1/income", payload("income"))
     assert await account.funding_payments("BTCUSDT", start_ms=5) == [
         FundingPayment(
@@ -302,7 +325,9 @@ async def test_all_pages_of_funding(venue: Venue, account: AccountData, payload:
     assert [payment.time_ms for payment in payments] == times
 
 
-async def test_signed_requests_carry_the_venues_time(venue: Venue, account: AccountData) -> None:
+async def test_signed_requests_carry_the_venues_time(
+    autojump_clock: MockClock, venue: Venue, account: AccountData
+) -> None:
     venue.answer("GET", "/fapi/v1/time", lambda _call: {"serverTime": venue.clock.now_ms() + 30_000})
     venue.answer("GET", "/fapi/v3/balance", [])
     await account.balances()
@@ -313,7 +338,9 @@ async def test_signed_requests_carry_the_venues_time(venue: Venue, account: Acco
     assert venue.calls[1].headers["x-mbx-apikey"] == "SheetKeyBinance0123456789"
 
 
-async def test_the_clock_is_measured_once_for_many(venue: Venue, account: AccountData) -> None:
+async def test_the_clock_is_measured_once_for_many(
+    autojump_clock: MockClock, venue: Venue, account: AccountData
+) -> None:
     venue.answer("GET", "/fapi/v3/balance", [])
     async with trio.open_nursery() as nursery:
         for _ in range(5):
@@ -321,7 +348,9 @@ async def test_the_clock_is_measured_once_for_many(venue: Venue, account: Accoun
     assert len(venue.seen("/fapi/v1/time")) == 1
 
 
-async def test_the_clock_is_measured_again_after_ten_minutes(venue: Venue, account: AccountData) -> None:
+async def test_the_clock_is_measured_again_after_ten_minutes(
+    autojump_clock: MockClock, venue: Venue, account: AccountData
+) -> None:
     venue.answer("GET", "/fapi/v3/balance", [])
     await account.balances()
     await trio.sleep(599)
@@ -332,7 +361,9 @@ async def test_the_clock_is_measured_again_after_ten_minutes(venue: Venue, accou
     assert len(venue.seen("/fapi/v1/time")) == 2
 
 
-async def test_an_old_measurement_will_do_while_there_is_no_new_one(venue: Venue, account: AccountData) -> None:
+async def test_an_old_measurement_will_do_while_there_is_no_new_one(
+    autojump_clock: MockClock, venue: Venue, account: AccountData
+) -> None:
     venue.answer("GET", "/fapi/v3/balance", [])
     await account.balances()
     await trio.sleep(700)
@@ -341,20 +372,24 @@ async def test_an_old_measurement_will_do_while_there_is_no_new_one(venue: Venue
     assert len(venue.seen("/fapi/v3/balance")) == 2
 
 
-async def test_without_any_measurement_nothing_signed_goes_out(venue: Venue, account: AccountData) -> None:
+async def test_without_any_measurement_nothing_signed_goes_out(
+    autojump_clock: MockClock, venue: Venue, account: AccountData
+) -> None:
     venue.answer("GET", "/fapi/v1/time", (500, ""))
     with pytest.raises(Unavailable):
         await account.balances()
     assert {call.path for call in venue.calls} == {"/fapi/v1/time"}
 
 
-async def test_a_refused_time_is_measured_again(venue: Venue, account: AccountData) -> None:
+async def test_a_refused_time_is_measured_again(autojump_clock: MockClock, venue: Venue, account: AccountData) -> None:
     venue.answer("GET", "/fapi/v3/balance", (400, {"code": -1021, "msg": "Timestamp is ahead"}), [])
     assert await account.balances() == []
     assert [call.path for call in venue.calls] == ["/fapi/v1/time", "/fapi/v3/balance"] * 2
 
 
-async def test_a_refusal_seen_during_bans_is_tried_once_more(venue: Venue, account: AccountData) -> None:
+async def test_a_refusal_seen_during_bans_is_tried_once_more(
+    autojump_clock: MockClock, venue: Venue, account: AccountData
+) -> None:
     refused = (401, {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."})
     venue.answer("GET", "/fapi/v3/balance", refused, [])
     assert await account.balances() == []
@@ -368,7 +403,7 @@ async def test_a_refusal_seen_during_bans_is_tried_once_more(venue: Venue, accou
     assert len(venue.calls) == calls + 1
 
 
-async def test_without_keys_there_is_public_data_only(venue: Venue) -> None:
+async def test_without_keys_there_is_public_data_only(autojump_clock: MockClock, venue: Venue) -> None:
     driver = BinanceDriver(clock=venue.clock, open_client=venue.open_client, connect=venue.connect)
     async with driver.open(Settings(rest_url="http://venue.test")) as exchange:
         assert exchange.account is None

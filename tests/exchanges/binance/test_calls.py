@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from opensqt_core.order import NewOrder, OrderType, Side, TimeInForce
 from opensqt_core.ratelimit import Priority
 from opensqt_exchanges.binance import calls
@@ -140,4 +141,4 @@ def test_decimals_survive_the_way_in(bid: Decimal, size: Decimal) -> None:
 
 def test_the_manifest_names_what_the_driver_sends() -> None:
     assert CAPABILITIES.self_trade_prevention == calls.order_fields(LIMIT)["selfTradePreventionMode"].lower()
-    assert calls.CANDLE_PAGE == CAPABILITIES.candle_limit
+    assert CAPABILITIES.candle_limit == calls.CANDLE_PAGE

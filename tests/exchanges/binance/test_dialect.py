@@ -1,5 +1,6 @@
 import attrs
 import pytest
+
 from opensqt_core.errors import AuthFailed, Banned, InsufficientMargin, OutcomeUnknown, RateLimited, Rejected
 from opensqt_core.rest import RestRequest
 from opensqt_core.secret import Secret

@@ -1,6 +1,7 @@
 """Every row of the venue's table of errors."""
 
 import pytest
+
 from opensqt_core.errors import (
     AuthFailed,
     BadOrder,

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from opensqt_core.errors import Rejected, Unavailable
 from opensqt_core.instrument import Instrument, InstrumentStatus
 from opensqt_core.market import FundingRate, MarkPrice, TopOfBook
@@ -11,9 +12,10 @@ from opensqt_core.market import FundingRate, MarkPrice, TopOfBook
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opensqt_core.exchange import Exchange
-
     from tests.exchanges.binance.conftest import Call, Venue
+    from trio.testing import MockClock
+
+    from opensqt_core.exchange import Exchange
 
 MINUTE = 60_000
 FIRST = 1_795_000_020_000  # a whole minute
@@ -38,7 +40,9 @@ class Klines:
         ]
 
 
-async def test_instruments(venue: Venue, exchange: Exchange, payload: Callable[[str], Any]) -> None:
+async def test_instruments(
+    autojump_clock: MockClock, venue: Venue, exchange: Exchange, payload: Callable[[str], Any]
+) -> None:
     venue.answer("GET", INFO, payload("exchange_info"))
     bitcoin, pepe = await exchange.market.instruments()
     assert bitcoin == Instrument(
@@ -59,7 +63,11 @@ async def test_instruments(venue: Venue, exchange: Exchange, payload: Callable[[
 
 
 async def test_instruments_bring_the_allowances(
-    venue: Venue, exchange: Exchange, payload: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+    autojump_clock: MockClock,
+    venue: Venue,
+    exchange: Exchange,
+    payload: Callable[[str], Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     learnt: dict[str, int] = {}
     monkeypatch.setattr(
@@ -96,6 +104,7 @@ def with_nonsense(info: Any) -> None:
     ],
 )
 async def test_a_wrong_instrument_is_named(
+    autojump_clock: MockClock,
     venue: Venue,
     exchange: Exchange,
     payload: Callable[[str], Any],
@@ -109,12 +118,14 @@ async def test_a_wrong_instrument_is_named(
         await exchange.market.instruments()
 
 
-async def test_server_time(venue: Venue, exchange: Exchange) -> None:
+async def test_server_time(autojump_clock: MockClock, venue: Venue, exchange: Exchange) -> None:
     venue.answer("GET", "/fapi/v1/time", {"serverTime": 1_795_361_400_123})
     assert await exchange.market.server_time_ms() == 1_795_361_400_123
 
 
-async def test_prices(venue: Venue, exchange: Exchange, payload: Callable[[str], Any]) -> None:
+async def test_prices(
+    autojump_clock: MockClock, venue: Venue, exchange: Exchange, payload: Callable[[str], Any]
+) -> None:
     venue.answer("GET", "/fapi/v1/ticker/bookTicker", payload("book_ticker"))
     venue.answer("GET", "/fapi/v1/premiumIndex", payload("premium_index"))
     venue.answer("GET", "/fapi/v1/fundingRate", payload("funding_rate"))
@@ -140,12 +151,17 @@ async def test_prices(venue: Venue, exchange: Exchange, payload: Callable[[str],
     assert not any("x-mbx-apikey" in call.headers for call in venue.calls)
 
 
-async def test_without_end_the_last_candle_runs(venue: Venue, exchange: Exchange) -> None:
+async def test_without_end_the_last_candle_runs(autojump_clock: MockClock, venue: Venue, exchange: Exchange) -> None:
     venue.answer("GET", KLINES, Klines(10))
     candles = await exchange.market.candles("BTCUSDT", "1m", limit=3)
     assert [candle.volume for candle in candles] == [Decimal("7.5"), Decimal("8.5"), Decimal("9.5")]
     assert [candle.closed for candle in candles] == [True, True, False]
-    assert (candles[0].open, candles[0].high, candles[0].low, candles[0].close) == (1, 4, Decimal("0.5"), 2)
+    assert (candles[0].open, candles[0].high, candles[0].low, candles[0].close) == (
+        Decimal(1),
+        Decimal(4),
+        Decimal("0.5"),
+        Decimal(2),
+    )
 
 
 @pytest.mark.parametrize(
@@ -162,7 +178,7 @@ async def test_without_end_the_last_candle_runs(venue: Venue, exchange: Exchange
     ],
 )
 async def test_with_an_end_all_candles_are_closed(
-    venue: Venue, exchange: Exchange, end_ms: int, opens: list[int]
+    autojump_clock: MockClock, venue: Venue, exchange: Exchange, end_ms: int, opens: list[int]
 ) -> None:
     venue.answer("GET", KLINES, Klines(10))
     candles = await exchange.market.candles("BTCUSDT", "1m", limit=3, end_ms=end_ms)
@@ -170,25 +186,25 @@ async def test_with_an_end_all_candles_are_closed(
     assert all(candle.closed for candle in candles)
 
 
-async def test_many_candles_are_paged(venue: Venue, exchange: Exchange) -> None:
+async def test_many_candles_are_paged(autojump_clock: MockClock, venue: Venue, exchange: Exchange) -> None:
     venue.answer("GET", KLINES, Klines(4000))
     candles = await exchange.market.candles("BTCUSDT", "1m", limit=3500)
     assert [candle.open_time_ms for candle in candles] == [FIRST + n * MINUTE for n in range(500, 4000)]
     assert [call["limit"] for call in venue.seen(KLINES)] == ["1500", "1500", "500"]
 
 
-async def test_fewer_candles_than_wanted(venue: Venue, exchange: Exchange) -> None:
+async def test_fewer_candles_than_wanted(autojump_clock: MockClock, venue: Venue, exchange: Exchange) -> None:
     venue.answer("GET", KLINES, Klines(1600))
     assert len(await exchange.market.candles("BTCUSDT", "1m", limit=9000)) == 1600
 
 
-async def test_an_interval_that_does_not_exist(exchange: Exchange) -> None:
+async def test_an_interval_that_does_not_exist(autojump_clock: MockClock, exchange: Exchange) -> None:
     with pytest.raises(Rejected, match="no candles of '7m'; there are 1m, 3m"):
         await exchange.market.candles("BTCUSDT", "7m")
 
 
 async def test_a_read_is_repeated_when_the_venue_is_briefly_away(
-    venue: Venue, exchange: Exchange, payload: Callable[[str], Any]
+    autojump_clock: MockClock, venue: Venue, exchange: Exchange, payload: Callable[[str], Any]
 ) -> None:
     venue.answer("GET", "/fapi/v1/ticker/bookTicker", (503, ""), (200, "garbage"), payload("book_ticker"))
     assert (await exchange.market.top_of_book("BTCUSDT")).symbol == "BTCUSDT"

@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+
 from opensqt_core.secret import Secret
 from opensqt_exchanges.binance import Settings
 

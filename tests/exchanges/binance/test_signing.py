@@ -3,6 +3,7 @@ import hmac
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from opensqt_exchanges.binance.signing import encode, signature
 
 SECRET = "SheetSecretBinance0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ"

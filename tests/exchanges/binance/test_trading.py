@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import httpx
 import pytest
+
 from opensqt_core.errors import (
     AuthFailed,
     BadOrder,
@@ -22,9 +23,10 @@ from opensqt_core.order import NewOrder, Order, OrderStatus, Side
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opensqt_core.exchange import Exchange, Trading
-
     from tests.exchanges.binance.conftest import Venue
+    from trio.testing import MockClock
+
+    from opensqt_core.exchange import Exchange, Trading
 
 ID = "gw20261122000001"
 NEW = NewOrder(
@@ -55,10 +57,10 @@ def three() -> list[NewOrder]:
     return [attrs.evolve(NEW, client_order_id=name) for name in ("a", "b", "c")]
 
 
-async def test_place(venue: Venue, trading: Trading, placed: dict[str, Any]) -> None:
+async def test_place(autojump_clock: MockClock, venue: Venue, trading: Trading, placed: dict[str, Any]) -> None:
     venue.answer("POST", ORDER, placed)
     order = await trading.place(NEW)
-    assert (order.client_order_id, order.status, order.filled) == (ID, OrderStatus.NEW, 0)
+    assert (order.client_order_id, order.status, order.filled) == (ID, OrderStatus.NEW, Decimal(0))
     assert (order.created_ms, order.average_price) == (None, None)
     (sent,) = venue.seen(ORDER)
     assert sent["timeInForce"] == "GTX"
@@ -81,7 +83,7 @@ async def test_place(venue: Venue, trading: Trading, placed: dict[str, Any]) -> 
     ],
 )
 async def test_a_placement_that_fails_is_sent_once(
-    venue: Venue, trading: Trading, reply: Any, kind: type[Exception]
+    autojump_clock: MockClock, venue: Venue, trading: Trading, reply: Any, kind: type[Exception]
 ) -> None:
     venue.answer("POST", ORDER, reply)
     with pytest.raises(kind):
@@ -90,7 +92,7 @@ async def test_a_placement_that_fails_is_sent_once(
 
 
 async def test_a_placement_with_a_wrong_time_is_signed_anew_once(
-    venue: Venue, trading: Trading, placed: dict[str, Any]
+    autojump_clock: MockClock, venue: Venue, trading: Trading, placed: dict[str, Any]
 ) -> None:
     skewed = (400, {"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."})
     venue.answer("POST", ORDER, skewed, placed)
@@ -102,7 +104,9 @@ async def test_a_placement_with_a_wrong_time_is_signed_anew_once(
     assert len(venue.seen(ORDER)) == 4
 
 
-async def test_a_batch_has_one_outcome_for_each(venue: Venue, trading: Trading, placed: dict[str, Any]) -> None:
+async def test_a_batch_has_one_outcome_for_each(
+    autojump_clock: MockClock, venue: Venue, trading: Trading, placed: dict[str, Any]
+) -> None:
     venue.answer(
         "POST",
         BATCH,
@@ -132,7 +136,7 @@ async def test_a_batch_has_one_outcome_for_each(venue: Venue, trading: Trading, 
     ],
 )
 async def test_what_befalls_a_batch_befalls_each(
-    venue: Venue, trading: Trading, reply: Any, kind: type[Exception]
+    autojump_clock: MockClock, venue: Venue, trading: Trading, reply: Any, kind: type[Exception]
 ) -> None:
     venue.answer("POST", BATCH, reply)
     venue.answer("DELETE", BATCH, reply)
@@ -143,19 +147,21 @@ async def test_what_befalls_a_batch_befalls_each(
     assert len(venue.seen(BATCH)) == 2
 
 
-async def test_a_batch_whose_answers_are_about_others(venue: Venue, trading: Trading, placed: dict[str, Any]) -> None:
+async def test_a_batch_whose_answers_are_about_others(
+    autojump_clock: MockClock, venue: Venue, trading: Trading, placed: dict[str, Any]
+) -> None:
     venue.answer("POST", BATCH, [placed | {"clientOrderId": name} for name in ("b", "a", "c")])
     outcomes = await trading.place_batch(three())
     assert [type(outcome) for outcome in outcomes] == [OutcomeUnknown, OutcomeUnknown, Order]
 
 
-async def test_an_empty_batch_is_not_sent(venue: Venue, trading: Trading) -> None:
+async def test_an_empty_batch_is_not_sent(autojump_clock: MockClock, venue: Venue, trading: Trading) -> None:
     assert await trading.place_batch([]) == []
     assert await trading.cancel_batch("BTCUSDT", []) == []
     assert venue.calls == []
 
 
-async def test_cancel(venue: Venue, trading: Trading, placed: dict[str, Any]) -> None:
+async def test_cancel(autojump_clock: MockClock, venue: Venue, trading: Trading, placed: dict[str, Any]) -> None:
     venue.answer("DELETE", ORDER, placed | {"status": "CANCELED", "executedQty": "0.004"})
     order = await trading.cancel("BTCUSDT", client_order_id=ID)
     assert order is not None
@@ -165,7 +171,7 @@ async def test_cancel(venue: Venue, trading: Trading, placed: dict[str, Any]) ->
         await trading.cancel("BTCUSDT", order_id="1")
 
 
-async def test_cancel_batch(venue: Venue, trading: Trading, placed: dict[str, Any]) -> None:
+async def test_cancel_batch(autojump_clock: MockClock, venue: Venue, trading: Trading, placed: dict[str, Any]) -> None:
     gone = {"code": -2011, "msg": "Unknown order sent."}
     venue.answer("DELETE", BATCH, [gone, placed | {"clientOrderId": "b", "status": "CANCELED"}])
     first, second = await trading.cancel_batch("BTCUSDT", ["a", "b"])
@@ -175,13 +181,13 @@ async def test_cancel_batch(venue: Venue, trading: Trading, placed: dict[str, An
     assert venue.seen(BATCH)[0]["origClientOrderIdList"] == '["a","b"]'
 
 
-async def test_cancel_all_succeeds_with_code_200(venue: Venue, trading: Trading) -> None:
+async def test_cancel_all_succeeds_with_code_200(autojump_clock: MockClock, venue: Venue, trading: Trading) -> None:
     venue.answer("DELETE", "/fapi/v1/allOpenOrders", {"code": 200, "msg": "The operation is done."})
     await trading.cancel_all("BTCUSDT")
     assert venue.seen("/fapi/v1/allOpenOrders")[0]["symbol"] == "BTCUSDT"
 
 
-async def test_the_dead_mans_switch(venue: Venue, trading: Trading) -> None:
+async def test_the_dead_mans_switch(autojump_clock: MockClock, venue: Venue, trading: Trading) -> None:
     path = "/fapi/v1/countdownCancelAll"
     venue.answer("POST", path, {"symbol": "BTCUSDT", "countdownTime": "60000"})
     await trading.arm_dead_man("BTCUSDT", 60)

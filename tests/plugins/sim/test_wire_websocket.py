@@ -126,7 +126,7 @@ async def test_pings_are_answered_and_pings_are_sent() -> None:
 
 
 async def test_a_client_that_answers_no_pings_is_dropped_and_others_stay() -> None:
-    settings = WebSocketSettings(ping_every=0.02, pong_within=0.05)
+    settings = WebSocketSettings(ping_every=0.1, pong_within=1.0)
     async with echoing(settings) as (_, url, connections), open_websocket_url(url) as polite:
         rude = await Bare.connect(url)
         await live(connections, 2)

@@ -85,6 +85,10 @@ class Market:
             page = await self._api.read(calls.klines(symbol, interval, limit=1))
             return page[-1].candle(symbol, interval, closed=False) if page else None
 
+        async def start() -> Candle | None:
+            candle = await newest()
+            return candle if candle is not None and once(candle) else None
+
         def quiet(last: Candle, newest: Candle) -> bool:
             if last.open_time_ms == newest.open_time_ms:
                 return attrs.evolve(last, closed=False) == newest
@@ -97,7 +101,7 @@ class Market:
             # A closed candle is a fact, never replaced, and wanted also from a connection that is being replaced.
             conflate=lambda candle: None if candle.closed else candle.open_time_ms,
             probe=Probe(newest, quiet),
-            snapshot=newest,
+            snapshot=start,
         )
 
     def top_of_book_stream(self, symbol: str) -> AbstractAsyncContextManager[Stream[TopOfBook]]:

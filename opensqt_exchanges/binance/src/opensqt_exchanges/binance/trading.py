@@ -7,11 +7,15 @@ import attrs
 from opensqt_core.clock import Clock
 from opensqt_core.errors import ExchangeError, OutcomeUnknown
 from opensqt_core.order import NewOrder, Order
+from opensqt_core.ratelimit import Priority
 from opensqt_exchanges.binance import calls
 from opensqt_exchanges.binance.api import Api
 from opensqt_exchanges.binance.dialect import FIRST_PAUSE
 from opensqt_exchanges.binance.errors import Refusal, explain
 from opensqt_exchanges.binance.words import Refused
+
+ONE_ORDER = {"weight": 1, "orders_10s": 1, "orders_1m": 1}
+"""The most that one order costs, alone or as a part of a batch (`POST /fapi/v1/order`, `batchOrders`)."""
 
 
 @attrs.frozen
@@ -20,6 +24,10 @@ class Trader:
 
     _api: Api
     _clock: Clock
+
+    def placements_available(self) -> int:
+        """Return how many orders the weight and both order counts admit now."""
+        return self._api.limiter.affordable(ONE_ORDER, Priority.PLACE)
 
     async def place(self, order: NewOrder) -> Order:
         """Place one order and return the matching engine's acknowledgement."""
