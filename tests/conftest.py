@@ -11,8 +11,8 @@ settings.register_profile(
     derandomize=True,
     deadline=None,
     database=None,
-    max_examples=60,
-    stateful_step_count=40,
+    max_examples=300,
+    stateful_step_count=50,
     suppress_health_check=_SLOW_MACHINES,
 )
 settings.register_profile(

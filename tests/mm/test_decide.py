@@ -171,6 +171,18 @@ def test_a_far_sell_leaves_for_a_clearly_nearer_one() -> None:
     assert placed(found, SELL) == {1: 3020}
 
 
+def test_slots_on_both_sides_of_a_swinging_price_do_not_take_the_last_place_from_each_other() -> None:
+    told = story(held=dict.fromkeys((-1, 0, 1, 2), "0.1"))
+    for level in (0, 1, -1):
+        told.open(level, SELL, price="3035", repriced=True)
+    grid = settings(sell_window_size=3, buy_window_size=1)
+    for price in ("3004", "3006", "3008"):
+        found = decided(told, view(price, book_age=2.0), grid)
+        assert not cancelled(found)
+        assert found[2].reason is Reason.OUTSIDE_WINDOW
+    assert cancelled(decided(told, view("3012", book_age=2.0), grid)) == {-1: Reason.OUTSIDE_WINDOW}
+
+
 def test_sells_together_are_never_more_than_the_position() -> None:
     told = story(held={0: "0.1", 1: "0.1"})
     told.add(external("0.15"))
@@ -236,6 +248,15 @@ def test_over_the_inventory_cap_the_farthest_buys_leave() -> None:
     assert cancelled(found) == {-2: Reason.INVENTORY_CAP}
 
 
+def test_a_buy_that_is_being_cancelled_keeps_its_place_until_it_is_gone() -> None:
+    told = story(buys={-3: "0.1"})
+    told.cancel(told.state.slot(-3).order or "")
+    found = decided(told, view("3004"), settings(max_held_levels=1, buy_window_size=1))
+    assert found[0].reason is Reason.INVENTORY_CAP
+    found = decided(told, view("3004"), settings(order_cleanup_threshold=1, buy_window_size=1))
+    assert found[0].reason is Reason.ORDER_CAP
+
+
 def test_buys_fill_what_sells_leave_of_the_order_cap() -> None:
     told = story(held={1: "0.1", 2: "0.1"})
     found = decided(told, view("3004"), settings(order_cleanup_threshold=5, buy_window_size=10))
@@ -260,6 +281,13 @@ def test_at_the_cap_the_farthest_buy_makes_room_for_a_sell() -> None:
     assert not cancelled(found), "one is enough, also while its cancel is under way"
     told.update(name, "CANCELED")
     assert placed(decided(told, view("3004"), grid)) == {1: 3020}
+
+
+def test_a_sell_at_the_edge_of_the_window_gets_room_when_the_price_has_firmly_come_nearer() -> None:
+    told = story(held={4: "0.1"}, buys={0: "0.1", -1: "0.1"})
+    grid = settings(order_cleanup_threshold=2, buy_window_size=2, sell_window_size=3)
+    assert not cancelled(decided(told, view("3007"), grid))
+    assert cancelled(decided(told, view("3008"), grid)) == {-1: Reason.ORDER_CAP}
 
 
 def test_at_the_cap_the_farthest_buy_makes_room_for_a_nearer_one() -> None:

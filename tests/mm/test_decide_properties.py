@@ -1,6 +1,7 @@
 """What must hold for every decision, whatever the state, the settings and the price; and that they come to rest."""
 
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 
@@ -12,6 +13,7 @@ from tests.mm.given import INSTRUMENT
 from tests.mm.world import World
 
 from opensqt_core.instrument import Instrument
+from opensqt_core.market import TopOfBook
 from opensqt_core.order import Side
 from opensqt_mm.decisions import Action, Decision, Reason, View
 from opensqt_mm.settings import TradingSettings
@@ -61,46 +63,49 @@ def grids(draw: st.DrawFn, *, least_slack: int = 0) -> TradingSettings:
     )
 
 
-def wander(world: World, chaos: Random, rounds: int) -> Decimal:
-    """Trade through a random history and return the last price."""
+Look = Callable[[World, View, tuple[Decision, ...]], None]
+BLOCKS = (None,) * 9 + (Reason.BREAKER,)
+
+
+def wander(world: World, chaos: Random, rounds: int, look: Look | None = None) -> Decimal:
+    """Trade through a random history, `look` at each decision, and return the last price."""
     mid = D(3000)
+    stride = chaos.choice([400, 1200, 3000])
     for _ in range(rounds):
-        mid += D(chaos.randint(-2500, 2500)).scaleb(-2)
-        book = world.book(mid, D(chaos.choice(["0.01", "0.5", "4"])))
+        mid += D(chaos.randint(-stride, stride)).scaleb(-2)
+        book = world.book(mid, D(chaos.choice(["0.01", "0.01", "0.5", "4"])))
         world.move(book)
-        if chaos.random() < 0.6:
+        if chaos.random() < 0.4:
             world.stir(chaos)
-        world.carry_out(world.decide(world.view(book)), book, chaos)
+        view = world.view(book) if look is None else any_view(world, book, chaos)
+        decisions = world.decide(view)
+        if look is not None:
+            look(world, view, decisions)
+        world.carry_out(decisions, book, chaos if chaos.random() < 0.3 else None)
+        if chaos.random() < 0.3:
+            world.clear_up()
     return mid
 
 
-maybe = st.sampled_from([None, None, None, Reason.BREAKER])
-
-
-@st.composite
-def views(draw: st.DrawFn, world: World, mid: Decimal) -> View:
-    """Draw what the engine may see."""
-    half = draw(st.sampled_from([D("0.01"), D("0.5"), D(6)]))
-    moved = mid + D(draw(st.integers(-4000, 4000))).scaleb(-2)
+def any_view(world: World, book: TopOfBook, chaos: Random) -> View:
+    """Return something that the engine may see; mostly nothing is blocked."""
     return world.view(
-        draw(st.sampled_from([world.book(moved, half)] * 9 + [None])),
-        book_age=draw(st.sampled_from([0.0, 0.9, 3.0])),
-        orders_blocked=draw(maybe),
-        buys_blocked=draw(maybe),
-        pull_buys=draw(maybe),
-        placements=draw(st.sampled_from([0, 2, 1_000])),
-        now_ms=world.ms + draw(st.sampled_from([0, 1_500, 70_000])),
+        book,
+        book_age=chaos.choice([0.0, 0.9, 3.0]),
+        orders_blocked=chaos.choice(BLOCKS),
+        buys_blocked=chaos.choice(BLOCKS),
+        pull_buys=chaos.choice(BLOCKS),
+        placements=chaos.choice([0, 2, 1_000, 1_000, 1_000]),
+        now_ms=world.ms + chaos.choice([0, 1_500, 70_000]),
     )
 
 
-@given(st.data(), instruments, grids(), st.integers(0, 2**32), st.integers(0, 25))
-def test_every_decision_keeps_the_rules(
-    data: st.DataObject, instrument: Instrument, grid: TradingSettings, seed: int, rounds: int
-) -> None:
+@given(instruments, grids(), st.integers(0, 2**32), st.integers(5, 40))
+def test_every_decision_keeps_the_rules(instrument: Instrument, grid: TradingSettings, seed: int, rounds: int) -> None:
     world = World(instrument, grid, D(3000))
-    mid = wander(world, Random(seed), rounds)
-    for _ in range(3):
-        view = data.draw(views(world, mid))
+    wander(world, Random(seed), rounds, examine)
+    for pull in (None, Reason.BREAKER):
+        view = world.view(None, pull_buys=pull)
         examine(world, view, world.decide(view))
 
 
@@ -260,6 +265,7 @@ def _sells_are_the_nearest(world: World, view: View, decisions: tuple[Decision, 
             abs(ladder.price(d.level) - mid)
             for d in decisions
             if d.side is Side.SELL and d.action is Action.NONE and d.reason is Reason.OUTSIDE_WINDOW
+            if d.level <= ladder.nearest(mid) + grid.sell_window_size
         ]
         assert all(distance >= away[-1] for distance in passed_over)
 
@@ -274,7 +280,7 @@ def settle_down(world: World, prices: list[Decimal], half_spread: Decimal, round
     return actions
 
 
-@given(instruments, grids(), st.integers(0, 2**32), st.integers(0, 25), st.sampled_from([D("0.01"), D("0.5"), D(6)]))
+@given(instruments, grids(), st.integers(0, 2**32), st.integers(5, 40), st.sampled_from([D("0.01"), D("0.5"), D(6)]))
 def test_decisions_come_to_rest(
     instrument: Instrument, grid: TradingSettings, seed: int, rounds: int, half: Decimal
 ) -> None:
@@ -291,15 +297,24 @@ def test_decisions_come_to_rest(
     instruments,
     grids(least_slack=1),
     st.integers(0, 2**32),
-    st.integers(0, 25),
+    st.integers(5, 40),
+    st.booleans(),
     st.sampled_from([D("0.5"), D("0.1"), D("0.9")]),
     st.sampled_from([D("0.02"), D("0.06"), D("0.12")]),
 )
 def test_a_price_that_swings_causes_no_churn(
-    instrument: Instrument, grid: TradingSettings, seed: int, rounds: int, where: Decimal, swing: Decimal
+    instrument: Instrument,
+    grid: TradingSettings,
+    seed: int,
+    rounds: int,
+    clear: bool,
+    where: Decimal,
+    swing: Decimal,
 ) -> None:
     world = World(instrument, grid, D(3000))
     mid = wander(world, Random(seed), rounds)
+    if clear:
+        world.clear_up()
     ladder = world.state.ladder
     low = ladder.price(ladder.nearest(mid))
     middle, reach = low + where * grid.price_interval, swing * grid.price_interval

@@ -8,6 +8,7 @@ from tests.mm.given import BUY, CREATED, SELL, T0, Story, story
 
 from opensqt_core.journal import events as ev
 from opensqt_core.order import OrderStatus
+from opensqt_mm.booking import average_cost
 from opensqt_mm.fold import fold
 from opensqt_mm.slots import NoSuchStep, SlotState
 from opensqt_mm.state import RECENT
@@ -355,3 +356,43 @@ def test_realised_the_venue_s_way(fills: list[tuple[object, str, int]], entry: s
         else:
             told.fill(told.open(0, SELL, quantity), quantity, price)
     assert (told.state.entry_price, told.state.realised_venue) == (D(entry), D(realised))
+
+
+@pytest.mark.parametrize(
+    ("position", "entry", "change", "price", "after"),
+    [
+        ("0", "0", "2", "100", ("100", "0")),
+        ("1", "100", "3", "120", ("115", "0")),
+        ("3", "100", "-1", "120", ("100", "20")),
+        ("3", "100", "-3", "90", ("0", "-30")),
+        ("1", "100", "-3", "110", ("110", "10")),
+        ("-2", "110", "1", "100", ("110", "10")),
+        ("-2", "110", "5", "100", ("100", "20")),
+        ("0", "0", "0", "100", ("0", "0")),
+    ],
+)
+def test_average_cost_as_venues_keep_one_way_positions(
+    position: str, entry: str, change: str, price: str, after: tuple[str, str]
+) -> None:
+    assert average_cost(D(position), D(entry), D(change), D(price)) == (D(after[0]), D(after[1]))
+
+
+def test_an_update_after_the_venue_has_told_the_end_changes_nothing() -> None:
+    told = Story()
+    name = told.open(0, BUY)
+    told.update(name, "CANCELED", "0.04")
+    before = told.state
+    told.update(name, "PARTIALLY_FILLED", "0.06")
+    assert told.state == before
+    told.fill(name, "0.04", 3000)
+    assert told.state.slot(0).state is SlotState.HELD
+
+
+def test_a_stream_s_word_on_more_fills_does_not_settle_an_unknown_cancel() -> None:
+    told = story(buys={0: "0.1"})
+    name = told.state.slot(0).order or ""
+    told.cancel(name)
+    told.doubt(name)
+    told.update(name, "PARTIALLY_FILLED", "0.04")
+    assert told.state.slot(0).state is SlotState.UNKNOWN
+    assert told.state.orders[name].venue_filled == D("0.04")

@@ -138,6 +138,17 @@ class World:
             case _:
                 pass
 
+    def clear_up(self) -> None:
+        """Let every order of unknown fate, in flight or being cancelled be found, some of them open and others gone."""
+        for record in list(self.state.orders.values()):
+            state = self.state.slot(record.level).state
+            if state in OPEN:
+                continue
+            if record.sequence % 2 or state is SlotState.CANCELLING:
+                self.update(record, OrderStatus.CANCELED, "lookup")
+            else:
+                self.update(record, OrderStatus.NEW, "lookup")
+
     def update(self, record: OrderRecord, status: OrderStatus, source: str, *, would_take: bool = False) -> None:
         """Have the venue tell of an order."""
         self.tell(

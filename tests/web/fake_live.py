@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import attrs
 from wsproto.connection import Connection, ConnectionType
-from wsproto.events import CloseConnection, Message, TextMessage
+from wsproto.events import CloseConnection, TextMessage
 from wsproto.utilities import generate_accept_token
 
 POLICY = (
@@ -37,7 +37,7 @@ class Client:
     frames: Connection = attrs.field(factory=lambda: Connection(ConnectionType.SERVER))
     lock: threading.Lock = attrs.field(factory=threading.Lock)
 
-    def send(self, event: Message | CloseConnection) -> None:
+    def send(self, event: TextMessage | CloseConnection) -> None:
         """Send one frame; a browser that went away is none of the test's business."""
         with self.lock, contextlib.suppress(OSError):
             self.socket.sendall(self.frames.send(event))
@@ -91,9 +91,10 @@ class FakeLive:
     def file(self, path: str) -> Path | None:
         """Return the file that a path asks for."""
         for prefix, folder in self.folders.items():
-            found = (folder / path.removeprefix(prefix)).resolve() if path.startswith(prefix) else folder
-            if found.is_file() and found.is_relative_to(folder.resolve()):
-                return found
+            if path.startswith(prefix):
+                found = (folder / path.removeprefix(prefix)).resolve()
+                if found.is_file() and found.is_relative_to(folder.resolve()):
+                    return found
         return None
 
 
@@ -127,6 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Content-Security-Policy", POLICY)
+        self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
 
@@ -139,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(101)
         self.send_header("Upgrade", "websocket")
         self.send_header("Connection", "Upgrade")
-        self.send_header("Sec-WebSocket-Accept", generate_accept_token(key.encode()))
+        self.send_header("Sec-WebSocket-Accept", generate_accept_token(key.encode()).decode())
         self.end_headers()
         client = Client(self.connection, self.path)
         for frame in list(self.live.snapshot):

@@ -25,9 +25,16 @@ import { labelled, openFor } from "./scale";
 import { type Colours, readColours } from "./theme";
 
 const LABELS_PER_SIDE = 4;
+/** On a narrow chart labels would hide the newest candles. */
+const NARROW = { width: 560, labels: 1 };
+/** Pixels right of the newest candle, for the labels of order lines. */
+const LABEL_ROOM = 84;
 const MOST_DECIMALS = 8;
 /** The left edge is near when fewer bars than this lie beyond what is visible. */
-const NEAR_EDGE = 30;
+const NEAR_EDGE = 20;
+/** What is in sight at first: this many of the newest bars, and room for labels. */
+const FIRST_SIGHT = 120;
+const NARROWEST_BAR = 4;
 
 export class Chart {
   readonly #chart: IChartApi;
@@ -39,6 +46,8 @@ export class Chart {
   #labels: ReadonlySet<string> = new Set();
   #fills: readonly FillMarker[] = [];
   #decimals = -1;
+  #isPlaced = false;
+  #isTouched = false;
   #colours: Colours;
 
   constructor(container: HTMLElement) {
@@ -48,7 +57,9 @@ export class Chart {
       // Its logo brings a style element, which a strict Content-Security-Policy blocks; the page's foot names the library.
       layout: { attributionLogo: false, background: { color: "transparent" }, fontSize: 12 },
       rightPriceScale: { scaleMargins: { top: 0.1, bottom: 0.24 } },
-      timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 6, minBarSpacing: 1 },
+      // A finger that moves up or down on the chart scrolls the page.
+      handleScroll: { vertTouchDrag: false },
+      timeScale: { timeVisible: true, secondsVisible: false, rightOffsetPixels: LABEL_ROOM, minBarSpacing: 1 },
     });
     this.#candles = this.#chart.addSeries(CandlestickSeries, {
       autoscaleInfoProvider: (original: Parameters<AutoscaleProvider>[0]) => this.#autoscale(original),
@@ -61,6 +72,15 @@ export class Chart {
     });
     this.#volume.priceScale().applyOptions({ scaleMargins: { top: 0.84, bottom: 0 } });
     this.#markers = createSeriesMarkers(this.#candles, [], { autoScale: false });
+    for (const gesture of ["pointerdown", "wheel", "touchstart"]) {
+      container.addEventListener(
+        gesture,
+        () => {
+          this.#isTouched = true;
+        },
+        { passive: true, capture: true },
+      );
+    }
     this.repaint([]);
   }
 
@@ -94,6 +114,7 @@ export class Chart {
     this.#precision(bars.at(-1));
     this.#candles.setData(bars.map(toBar));
     this.#volume.setData(bars.map((candle) => this.#toVolume(candle)));
+    if (!this.#isPlaced && bars.length > 0) this.#place(bars.length);
   }
 
   draw(candle: Candle): void {
@@ -125,7 +146,8 @@ export class Chart {
   /** Moves the labels to the lines nearest to the market. */
   label(market: number): void {
     const prices = [...this.#drawn.values()].map(({ id, price }) => ({ id, price: Number(price) }));
-    const labels = labelled(prices, market, LABELS_PER_SIDE);
+    const perSide = this.#chart.timeScale().width() < NARROW.width ? NARROW.labels : LABELS_PER_SIDE;
+    const labels = labelled(prices, market, perSide);
     for (const [id, line] of this.#lines) {
       const visible = labels.has(id);
       if (line.options().axisLabelVisible !== visible) line.applyOptions({ axisLabelVisible: visible });
@@ -138,14 +160,22 @@ export class Chart {
     this.#markers.setMarkers(fills.map((fill) => this.#toMarker(fill)));
   }
 
-  /** Back to the newest candle. */
-  showNewest(): void {
-    this.#chart.timeScale().scrollToRealTime();
+  /** Calls with whether the newest candle is in sight, whenever the view moves. */
+  onView(moved: (isNewest: boolean) => void): void {
+    const scale = this.#chart.timeScale();
+    scale.subscribeVisibleLogicalRangeChange(() => moved(scale.scrollPosition() > -1));
   }
 
+  /** Back to the newest candle. */
+  showNewest(isAnimated: boolean): void {
+    const scale = this.#chart.timeScale();
+    scale.scrollToPosition(LABEL_ROOM / scale.options().barSpacing, isAnimated);
+  }
+
+  /** Calls when a reader who moves the chart nears its left edge; never by itself, or every viewer would fetch. */
   onLeftEdge(reached: () => void): void {
     this.#chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
-      if (range !== null && range.from < NEAR_EDGE) reached();
+      if (this.#isTouched && range !== null && range.from < NEAR_EDGE) reached();
     });
   }
 
@@ -165,6 +195,15 @@ export class Chart {
       lines: this.#candles.priceLines().map((line) => line.options()),
       markers: this.#markers.markers(),
     };
+  }
+
+  /** Sizes the bars so that the newest of them fill the width, beside the labels. */
+  #place(bars: number): void {
+    this.#isPlaced = true;
+    const scale = this.#chart.timeScale();
+    const width = scale.width() - LABEL_ROOM;
+    if (width > 0) scale.applyOptions({ barSpacing: Math.max(NARROWEST_BAR, width / Math.min(bars, FIRST_SIGHT)) });
+    this.showNewest(false);
   }
 
   #autoscale(original: Parameters<AutoscaleProvider>[0]): ReturnType<AutoscaleProvider> {

@@ -44,7 +44,7 @@ function start(): void {
   wirePointer(board, chart, painter);
   wireSound(sound);
   onThemeChange(() => chart.repaint(board.candles.bars));
-  element("newest").addEventListener("click", () => chart.showNewest());
+  wireNewest(chart);
   const isWatched = () => document.visibilityState === "visible" && feed.status.name !== "waiting";
   watchHealth(addresses.health, isWatched, ({ parts, clients }) => {
     board.parts = parts;
@@ -122,6 +122,14 @@ function wirePointer(board: Board, chart: Chart, painter: Painter): void {
   chart.onPointer((time) => {
     painter.pointed = time === undefined ? undefined : board.candles.at(time);
     painter.request();
+  });
+}
+
+function wireNewest(chart: Chart): void {
+  const button = element("newest");
+  button.addEventListener("click", () => chart.showNewest(true));
+  chart.onView((isNewest) => {
+    button.hidden = isNewest;
   });
 }
 

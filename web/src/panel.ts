@@ -8,7 +8,9 @@ import type { Candle, Side, Trade } from "./frames";
 import type { Level } from "./orders";
 import { clock, NOTHING, positionWords, TREND } from "./words";
 
-const LADDER_ROWS = 8;
+/** Rungs on each side of the price: fewer where height is short, so that fills stay in sight. */
+const LADDER_ROWS = { tall: 8, short: 5 };
+const SHORT = "(max-height: 860px), (max-width: 860px)";
 const FILL_ROWS = 12;
 
 export function drawNumbers(board: Board): void {
@@ -33,16 +35,21 @@ function drawMarket({ candles, direction, symbol }: Board): void {
 
 function drawAccount({ account, position }: Board): void {
   const balance = account?.balance;
-  show("balance", balance === undefined ? NOTHING : readable(balance, 2), { "data-value": balance ?? "" });
+  show("balance", balance === undefined ? NOTHING : readable(balance, 2), exactly(balance));
   show("asset", account?.asset ?? "");
   const words = positionWords(position);
   show("position-side", words.side, { "data-side": words.side });
   show("position-amount", words.amount, { "data-value": position?.amount ?? "0" });
-  show("position-entry", words.entry, { "data-value": position?.entryPrice ?? "" });
+  show("position-entry", words.entry, exactly(position?.entryPrice));
   show("position-pnl", words.unrealised, {
-    "data-value": position?.unrealised ?? "",
+    ...exactly(position?.unrealised),
     "data-trend": TREND[words.trend],
   });
+}
+
+/** The value with all its digits, for tests and for whoever points at what had to be cut short. */
+function exactly(value: Decimal | undefined): Readonly<Record<string, string>> {
+  return { "data-value": value ?? "", title: value ?? "" };
 }
 
 function drawCount(board: Board, side: Side): void {
@@ -53,11 +60,12 @@ function drawCount(board: Board, side: Side): void {
 
 export function drawLadder({ orders }: Board): void {
   const [asks, bids] = [orders.ladder("sell"), orders.ladder("buy")];
+  const rows = matchMedia(SHORT).matches ? LADDER_ROWS.short : LADDER_ROWS.tall;
   // The nearest sell stands lowest, right above the price.
-  element("asks").replaceChildren(...asks.slice(0, LADDER_ROWS).reverse().map(rung));
-  element("bids").replaceChildren(...bids.slice(0, LADDER_ROWS).map(rung));
-  show("asks-more", beyond(asks.length));
-  show("bids-more", beyond(bids.length));
+  element("asks").replaceChildren(...asks.slice(0, rows).reverse().map(rung));
+  element("bids").replaceChildren(...bids.slice(0, rows).map(rung));
+  show("asks-more", beyond(asks.length - rows));
+  show("bids-more", beyond(bids.length - rows));
 }
 
 function rung({ price, amount, orders }: Level): HTMLElement {
@@ -67,7 +75,7 @@ function rung({ price, amount, orders }: Level): HTMLElement {
 }
 
 function beyond(levels: number): string {
-  return levels > LADDER_ROWS ? `${levels - LADDER_ROWS} more` : "";
+  return levels > 0 ? `${levels} more` : "";
 }
 
 export function drawFills({ fills }: Board): void {

@@ -6,7 +6,7 @@ export interface Range {
 }
 
 /** Candles keep at least this share of the height. */
-const CANDLES_SHARE = 0.4;
+const CANDLES_SHARE = 0.55;
 
 /**
  * Opens the candles' range for order prices, nearest first, for as long as the candles stay readable. Prices here are

@@ -2,8 +2,8 @@ import { expect, it } from "vitest";
 import { labelled, openFor } from "../src/scale";
 
 it("opens the scale for the nearest lines only", () => {
-  const { min, max } = openFor({ min: 100, max: 110 }, [98, 112, 90, 200, 1]);
-  expect([min, max]).toEqual([90, 112]);
+  const { min, max } = openFor({ min: 100, max: 110 }, [98, 112, 96, 200, 1]);
+  expect([min, max]).toEqual([96, 112]);
 });
 
 it("leaves the scale alone without lines, and with lines inside", () => {
@@ -12,7 +12,7 @@ it("leaves the scale alone without lines, and with lines inside", () => {
 });
 
 it("shows near lines even when the market does not move", () => {
-  expect(openFor({ min: 1_000, max: 1_000 }, [999, 1_001, 1_500])).toEqual({ min: 999, max: 1_001 });
+  expect(openFor({ min: 1_000, max: 1_000 }, [999.5, 1_000.5, 1_500])).toEqual({ min: 999.5, max: 1_000.5 });
 });
 
 it("labels the nearest lines on each side of the market", () => {

@@ -8,7 +8,6 @@ from opensqt_core.market import Candle
 from opensqt_core.streams import Stream
 from opensqt_live.feeds import Feed
 from opensqt_live.hub import Hub
-from opensqt_live.settings import MAX_HISTORY
 from opensqt_live.snapshot import Snapshot
 
 
@@ -28,20 +27,10 @@ class CandleFeed(Feed[Candle]):
         return self._market.candle_stream(self._symbol, self._interval)
 
     async def read(self) -> None:
-        """Read the newest candles, and older ones as far as the hub's are not reached, within reason."""
-        candles = list(await self._market.candles(self._symbol, self._interval, limit=self._limit))
-        last = self._ring.last
-        while last is not None and candles and candles[0].open_time_ms > last.open_time_ms:
-            room = MAX_HISTORY - len(candles)
-            if room <= 0:
-                break
-            older = await self._market.candles(
-                self._symbol, self._interval, limit=min(room, self._limit), end_ms=candles[0].open_time_ms
-            )
-            if not older:
-                break
-            candles[:0] = older
-        self._hub.publish_candles(self._symbol, candles)
+        """Read the newest candles: as many as are kept, so that they bridge whatever was missed."""
+        self._hub.publish_candles(
+            self._symbol, await self._market.candles(self._symbol, self._interval, limit=self._limit)
+        )
 
     async def take(self, value: Candle) -> None:
         """Publish a candle. One that does not follow on the last shows that something was missed: read first."""

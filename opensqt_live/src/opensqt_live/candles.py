@@ -57,10 +57,11 @@ class CandleRing:
         self._candles[-1] = candle
         return True
 
-    def merge(self, read: Sequence[Candle]) -> list[Candle]:
+    def merge(self, read: Sequence[Candle]) -> list[Candle] | None:
         """Take candles read from the venue, oldest first.
 
-        Returns those from the last known one onwards that are news. Whatever was known before a hole is dropped.
+        Returns those from the last known one onwards that are news; None if the past before it is another one now, or
+        was not known. Whatever was known before a hole that the reading did not fill is dropped.
         """
         if not read:
             return []
@@ -74,13 +75,11 @@ class CandleRing:
         self._candles = self._unbroken(ordered, read[0].open_time_ms)[-self._limit :]
         newest = self._candles[-1]
         self._volume_read = None if newest.closed else newest.volume
-        if last is None:
-            return []
-        return [
-            candle
-            for candle in ordered
-            if candle.open_time_ms >= last.open_time_ms and candle != known.get(candle.open_time_ms)
-        ]
+        if last is None or self._candles[0].open_time_ms > last.open_time_ms:
+            return None
+        news = [candle for candle in self._candles if candle != known.get(candle.open_time_ms)]
+        rewritten = bool(news) and news[0].open_time_ms < last.open_time_ms
+        return None if rewritten else news
 
     def _unbroken(self, ordered: list[Candle], read_from_ms: int) -> list[Candle]:
         """Return what is left without candles from before a hole that the reading did not fill."""

@@ -119,8 +119,13 @@ async def keep_running(feed: Feed[T], clock: Clock) -> None:
                 bugs.popleft()
             feed.status.bugs += 1
             if len(bugs) > BUG_BUDGET:
-                feed.status.failed(f"too many faults: {type(error).__name__}", clock.now_ms())
+                feed.status.failed(f"too many faults: {_name(error)}", clock.now_ms())
                 feed.ready.set()
                 return
         feed.status.closed(clock.now_ms())
         await trio.sleep(backoff.after())
+
+
+def _name(error: BaseException) -> str:
+    """Return the kind of an error; nurseries on the way up have wrapped it."""
+    return _name(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else type(error).__name__

@@ -88,7 +88,15 @@ class _PatientStream(trio.abc.HalfCloseableStream):
         await self._stream.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self._stream.receive_some(max_bytes)
+        try:
+            data = await self._stream.receive_some(max_bytes)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.abort()
+            raise
+        if not data:
+            # Hypercorn would keep the socket until its next ping is due.
+            self.abort()
+        return data
 
     async def send_eof(self) -> None:
         await self._stream.send_eof()

@@ -87,10 +87,9 @@ class Snapshot:
                 return self._fill(change)
 
     def merge_candles(self, read: Sequence[Candle]) -> list[Message]:
-        """Take candles read from the venue; the first ones of all go out as a `history`."""
-        first = not len(self.candles)
+        """Take candles read from the venue. What clients can't be told as updates goes out as a new `history`."""
         news = self.candles.merge(read)
-        return [self._history()] if first and read else [_kline(candle) for candle in news]
+        return [self._history()] if news is None else [_kline(candle) for candle in news]
 
     def _candle(self, candle: Candle) -> list[Message]:
         ours = (candle.symbol, candle.interval) == (self.market.symbol, self.market.interval)

@@ -107,7 +107,7 @@ def book_external(state: State, event: ev.ExternalFill) -> State:
 
 def book_funding(state: State, event: ev.FundingBooked) -> State:
     """Book a settlement of funding, each payment id once."""
-    if False:
+    if event.payment_id in state.funding_ids:
         return state
     return attrs.evolve(
         state,

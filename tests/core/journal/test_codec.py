@@ -111,4 +111,5 @@ def test_a_change_anywhere_changes_every_hash_after_it() -> None:
 
 def test_name_and_body_cannot_flow_into_each_other() -> None:
     assert chain(FIRST_HASH, "ab", b"c") != chain(FIRST_HASH, "a", b"bc")
+    assert chain(FIRST_HASH, "a", b"c") != chain(FIRST_HASH, "b", b"c")
     assert len(chain(FIRST_HASH, "SessionStopped", encode(SessionStopped(ms=1, reason="exit"))[1])) == 16

@@ -161,7 +161,9 @@ async def test_half_a_request_and_a_reset_leave_nothing_behind() -> None:
         stream = await trio.open_tcp_stream("127.0.0.1", port)
         await stream.send_all(b"GET /half HTT")
         await stream.aclose()
-        assert (await exchange(port, b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        assert (await exchange(port, b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).startswith(
+            b"HTTP/1.1 200"
+        )
         with trio.fail_after(5):
             while connections.http:
                 await trio.lowlevel.checkpoint()

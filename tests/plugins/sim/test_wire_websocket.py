@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 import trio
-from trio_websocket import ConnectionClosed, open_websocket_url
+from trio_websocket import open_websocket_url
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Event, Ping, Pong, TextMessage
 from wsproto.events import Request as Handshake
@@ -40,7 +40,6 @@ class Echo:
             socket.close(4000, "as you wish")
         finally:
             self.ended.set()
-
 
 
 @asynccontextmanager
@@ -78,6 +77,11 @@ class Bare:
                 return event
             data = await self.stream.receive_some()
             self.ws.receive_data(data or None)
+
+
+    async def only_listen(self) -> None:
+        while True:
+            await self.next_event()
 
 
 async def live(connections: Connections, count: int) -> list[WebSocket]:
@@ -131,8 +135,7 @@ async def test_a_client_that_answers_no_pings_is_dropped_and_others_stay() -> No
         rude = await Bare.connect(url)
         await live(connections, 2)
         with pytest.raises(trio.BrokenResourceError):
-            while True:
-                await rude.next_event()
+            await rude.only_listen()
         await rude.stream.aclose()
         await live(connections, 1)
         await polite.send_message("still there")
@@ -171,12 +174,13 @@ async def test_drain_waits_for_those_who_lag_and_drops_those_who_do_not_read(
 
 
 async def test_close_says_why() -> None:
-    async with echoing() as (app, url, _connections), open_websocket_url(url) as client:
-        await client.send_message("bye")
-        with pytest.raises(ConnectionClosed) as closed:
-            await client.get_message()
-        assert (closed.value.reason.code, closed.value.reason.reason) == (4000, "as you wish")
+    async with echoing() as (app, url, connections):
+        client = await Bare.connect(url)
+        async with client.stream:
+            await client.send(TextMessage(data="bye"))
+            assert await client.next_event() == CloseConnection(code=4000, reason="as you wish")
         await app.ended.wait()
+        await live(connections, 0)
 
 
 async def test_a_client_that_closes_gets_its_close_back() -> None:

@@ -100,7 +100,11 @@ def cli() -> None:
     show_default=True,
     help="Market seconds per second, or max. Signatures, limits and heartbeats keep to the wall clock.",
 )
-@click.option("--lockstep", is_flag=True, help="Release one trade for each POST <control>/step.")
+@click.option(
+    "--lockstep",
+    is_flag=True,
+    help="Release one trade for each POST <control>/step; the very first has happened at the start.",
+)
 @click.option(
     "--start-on-subscribe",
     is_flag=True,

@@ -21,6 +21,8 @@ def parse(request: Request) -> dict[str, str]:
         seen: set[str] = set()
         for pair in filter(None, part.split("&")):
             name, _, value = pair.partition("=")
+            if not pair.isascii():
+                raise codes.illegal_characters(name, "percent-encoded UTF-8")
             name = unquote_plus(name)
             if name in seen:
                 raise VenueError(-1101, f"Duplicate values for parameter '{name}'.")
@@ -28,7 +30,7 @@ def parse(request: Request) -> dict[str, str]:
             try:
                 params.setdefault(name, unquote_plus(value, errors="strict"))
             except UnicodeDecodeError:
-                raise codes.illegal_characters(name, "UTF-8") from None
+                raise codes.illegal_characters(name, "percent-encoded UTF-8") from None
     return params
 
 
