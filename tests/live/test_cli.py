@@ -103,7 +103,9 @@ def test_mistakes_in_the_port(config: Path, port: str) -> None:
 
 def test_a_venue_that_is_not_there(config: Path) -> None:
     for command in ("check", "run"):
-        (line,) = complaint(command, "--config", str(config), *(["--port", ":0"] if command == "run" else [])).splitlines()
+        (line,) = complaint(
+            command, "--config", str(config), *(["--port", ":0"] if command == "run" else [])
+        ).splitlines()
         assert f"{config}: binance: the exchange can't be reached: " in line
 
 

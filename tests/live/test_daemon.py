@@ -52,7 +52,7 @@ async def run_until(given: Loaded, act: Callable[[str], Any]) -> tuple[ExitStatu
 
             nursery.start_soon(run)
             while not (found := [each for each in logs if each["event"] == "listening"]):
-                await trio.sleep(0.01)  # noqa: ASYNC110 - the log is what people wait for, too
+                await trio.sleep(0.01)
             await act(found[0]["urls"][0])
             stop()
     return ended[0], list(logs)
@@ -116,7 +116,7 @@ async def test_a_signal_also_ends_the_start(where: str) -> None:
 
             nursery.start_soon(run)
             while not driver.venue.calls[where]:
-                await trio.sleep(0.01)  # noqa: ASYNC110 - the venue is what is waited for
+                await trio.sleep(0.01)
             stop()
 
 

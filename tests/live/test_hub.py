@@ -7,7 +7,7 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
-from live_fakes import balance, candle, fill, order, position
+from live_fakes import OldPage, balance, candle, fill, order, position
 
 from opensqt_core.order import OrderStatus
 from opensqt_live import wire
@@ -20,46 +20,19 @@ def hub(limit: int = 1000, *symbols: str) -> Hub:
     return Hub([Snapshot(market, 5) for market in markets], outbox_limit=limit)
 
 
-class Viewer:
-    """What an old page makes of its frames, and what it would stumble over."""
+class Viewer(OldPage):
+    """An old page that is told by a hub, as slowly as a test wants."""
 
     def __init__(self, to: Hub) -> None:
+        super().__init__()
         self.client: Client = to.join("ETHUSDT", lambda: None)
-        self.candles: dict[int, Any] = {}
-        self.account: Any = None
-        self.position: Any = None
-        self.orders: dict[str, Any] = {}
-        self.trades: list[Any] = []
-        self.types: list[str] = []
 
     def read(self, count: int = 10**9) -> None:
         for _ in range(count):
             frame = self.client.take()
             if frame is None:
                 return
-            self._take(json.loads(frame.text))
-
-    def _take(self, frame: dict[str, Any]) -> None:
-        data = frame["data"]
-        self.types.append(frame["type"])
-        match frame["type"]:
-            case "history":
-                self.candles = {each["time"]: each for each in data}
-            case "kline":
-                assert data["time"] >= max(self.candles, default=0), "an old page can't go back in time"
-                self.candles[data["time"]] = data
-            case "account":
-                self.account = data
-            case "position":
-                self.position = data
-            case "orders" if isinstance(data, list):
-                self.orders = {each["id"]: each for each in data}
-            case "orders":
-                self.orders.pop(data["id"], None)
-                if data["status"] in ("NEW", "PARTIALLY_FILLED"):
-                    self.orders[data["id"]] = data
-            case "trade_event":
-                self.trades.append(data)
+            self.take(frame.text)
 
 
 def jsonable(data: Any) -> Any:

@@ -13,8 +13,9 @@ from typing import Any
 import httpx
 import pytest
 import trio
+from live_fakes import OldPage
 from rig import BIN, Process, Venue, wait_until
-from test_hub import Viewer
+from trio_websocket import open_websocket_url
 
 from opensqt_core.drivers import find_drivers
 from opensqt_core.exchange import Exchange
@@ -137,26 +138,13 @@ class Trader:
         await trading.cancel("ETHUSDT", client_order_id=gone.client_order_id)
 
 
-class Watcher(Viewer):
-    """An old page on a real socket; it reads until it is told to stop."""
-
-    def __init__(self) -> None:
-        self.candles, self.orders, self.trades, self.types = {}, {}, [], []
-        self.account = self.position = None
-
-    def take(self, text: str) -> None:
-        self._take(json.loads(text))
-
-
-async def watch(url: str, watcher: Watcher) -> None:
-    from trio_websocket import open_websocket_url
-
+async def watch(url: str, watcher: OldPage) -> None:
     async with open_websocket_url(url, message_queue_size=10_000) as socket:
         while True:
             watcher.take(await socket.get_message())
 
 
-def check_books(watcher: Watcher, ledger: dict[str, Any]) -> None:
+def check_books(watcher: OldPage, ledger: dict[str, Any]) -> None:
     """Compare what a viewer has with the venue's own truth."""
     fills = [(each["side"], Decimal(each["price"]), Decimal(each["quantity"])) for each in ledger["fills"]]
     assert [(each["side"], Decimal(each["price"]), Decimal(each["amount"])) for each in watcher.trades] == fills
@@ -169,7 +157,7 @@ def check_books(watcher: Watcher, ledger: dict[str, Any]) -> None:
     assert times == list(range(times[0], times[-1] + 60, 60)), "the candles have a hole"
 
 
-def settled(live: Live, venue: Venue, watchers: list[Watcher]) -> bool:
+def settled(live: Live, venue: Venue, watchers: list[OldPage]) -> bool:
     """Whether what the venue did has reached the viewers."""
     ledger = venue.ledger()
     resting = [each for each in ledger["orders"] if each["status"] in ("NEW", "PARTIALLY_FILLED")]
@@ -202,12 +190,12 @@ def open_venue(venue: Venue) -> Any:
 
 
 @pytest.mark.parametrize("fault", ["drop", "stall"])
-@pytest.mark.parametrize(("channel", "stream"), [("kline", "candle ETHUSDT 1m"), ("account", "account")])
+@pytest.mark.parametrize(("channel", "stream"), [("kline", "candle ETHUSDT 1m"), ("private", "account")])
 async def test_a_stream_that_is_cut_or_silent_recovers_and_nothing_is_lost(
     tmp_path: Path, fault: str, channel: str, stream: str
 ) -> None:
     with everything(tmp_path) as (venue, live):
-        watchers = [Watcher() for _ in range(5)]
+        watchers = [OldPage() for _ in range(5)]
         async with open_venue(venue) as exchange, trio.open_nursery() as nursery:
             trader = Trader(exchange)
             for watcher in watchers:
@@ -236,7 +224,7 @@ async def test_viewers_cost_the_venue_nothing(tmp_path: Path) -> None:
         await until(lambda: live.health()["status"] == "ok")
         asked = venue.ledger()["requests"]
         async with trio.open_nursery() as nursery:
-            watchers = [Watcher() for _ in range(60)]
+            watchers = [OldPage() for _ in range(60)]
             for watcher in watchers:
                 nursery.start_soon(watch, url, watcher)
             await until(lambda: all("orders" in watcher.types for watcher in watchers))

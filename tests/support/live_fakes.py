@@ -1,5 +1,6 @@
 """A venue in one process for tests of the live daemon: what it says and when is the test's to decide."""
 
+import json
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -303,6 +304,41 @@ def _instrument(symbol: str) -> Instrument:
         min_notional=Decimal(5),
         reduce_only_below_minimum=True,
     )
+
+
+class OldPage:
+    """What an old page makes of its frames, and what it would stumble over."""
+
+    def __init__(self) -> None:
+        self.candles: dict[int, Any] = {}
+        self.account: Any = None
+        self.position: Any = None
+        self.orders: dict[str, Any] = {}
+        self.trades: list[Any] = []
+        self.types: list[str] = []
+
+    def take(self, text: str) -> None:
+        frame = json.loads(text)
+        data = frame["data"]
+        self.types.append(frame["type"])
+        match frame["type"]:
+            case "history":
+                self.candles = {each["time"]: each for each in data}
+            case "kline":
+                assert data["time"] >= max(self.candles, default=0), "an old page can't go back in time"
+                self.candles[data["time"]] = data
+            case "account":
+                self.account = data
+            case "position":
+                self.position = data
+            case "orders" if isinstance(data, list):
+                self.orders = {each["id"]: each for each in data}
+            case "orders":
+                self.orders.pop(data["id"], None)
+                if data["status"] in ("NEW", "PARTIALLY_FILLED"):
+                    self.orders[data["id"]] = data
+            case "trade_event":
+                self.trades.append(data)
 
 
 @attrs.frozen

@@ -126,15 +126,12 @@ class Engine:
     async def _act(self, executor: Executor) -> None:
         view = self.view(executor.placements)
         self.decisions = decide(self.state, self._instrument, self._settings, view)
-        if view.book is not None:
-            cancels, places = to_cancel(self.decisions), to_place(self.decisions)
-            if cancels or places or any(decision.action is Action.ATTACH for decision in self.decisions):
-                await self._intend(executor, view, view.book, cancels, places)
+        cancels, places = to_cancel(self.decisions), to_place(self.decisions)
+        if cancels or places or any(decision.action is Action.ATTACH for decision in self.decisions):
+            await self._intend(executor, view, cancels, places)
         await self._note_reasons(view)
 
-    async def _intend(
-        self, executor: Executor, view: View, book: TopOfBook, cancels: list[Decision], places: list[Decision]
-    ) -> None:
+    async def _intend(self, executor: Executor, view: View, cancels: list[Decision], places: list[Decision]) -> None:
         """Commit the intents, then hand them to the executor; no checkpoint lies between the two."""
         orders = [self._order(decision, index) for index, decision in enumerate(places)]
         intents: list[ev.Event] = [
@@ -145,7 +142,7 @@ class Engine:
         ]
         intents += [self._attachment(decision, view) for decision in self.decisions if decision.action is Action.ATTACH]
         intents += [
-            self._intent(decision, order, index, view, book)
+            self._intent(decision, order, index, view)
             for index, (decision, order) in enumerate(zip(places, orders, strict=True))
         ]
         with trio.CancelScope(shield=True):
@@ -169,7 +166,9 @@ class Engine:
             reduce_only=decision.side is Side.SELL,
         )
 
-    def _intent(self, decision: Decision, order: NewOrder, index: int, view: View, book: TopOfBook) -> ev.OrderIntended:
+    def _intent(self, decision: Decision, order: NewOrder, index: int, view: View) -> ev.OrderIntended:
+        if view.book is None:
+            raise ValueError("no order is decided without a price")
         return ev.OrderIntended(
             ms=view.now_ms,
             client_order_id=order.client_order_id,
@@ -180,8 +179,8 @@ class Engine:
             quantity=order.quantity,
             reduce_only=order.reduce_only,
             post_only=order.post_only,
-            bid=book.bid,
-            ask=book.ask,
+            bid=view.book.bid,
+            ask=view.book.ask,
             repriced=decision.repriced,
         )
 

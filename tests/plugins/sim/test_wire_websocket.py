@@ -78,7 +78,6 @@ class Bare:
             data = await self.stream.receive_some()
             self.ws.receive_data(data or None)
 
-
     async def only_listen(self) -> None:
         while True:
             await self.next_event()
