@@ -1,7 +1,14 @@
-"""Settings of property tests: `ci` by default, `deep` with HYPOTHESIS_PROFILE=deep."""
+"""What all tests share.
 
+Settings of property tests: `ci` by default, `deep` with HYPOTHESIS_PROFILE=deep.
+"""
+
+import logging
 import os
+from collections.abc import Iterator
 
+import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 _SLOW_MACHINES = (HealthCheck.too_slow, HealthCheck.data_too_large)
@@ -19,3 +26,14 @@ settings.register_profile(
     "deep", deadline=None, max_examples=600, stateful_step_count=80, suppress_health_check=_SLOW_MACHINES
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """Undo what a test has set up for logging: the stream it logged to is closed when it ends."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)

@@ -51,7 +51,8 @@ async def run_until(given: Loaded, act: Callable[[str], Any]) -> tuple[ExitStatu
                 ended.append(await daemon.run(given))
 
             nursery.start_soon(run)
-            while not (found := [each for each in logs if each["event"] == "listening"]):
+            # The log is what people wait for, too.
+            while not (found := [each for each in logs if each["event"] == "listening"]):  # noqa: ASYNC110
                 await trio.sleep(0.01)
             await act(found[0]["urls"][0])
             stop()
@@ -95,7 +96,7 @@ async def test_one_stream_that_fails_leaves_the_others() -> None:
         driver.venue.candle_streams[0].end()
         driver.venue.failures["candle_stream"].extend(ZeroDivisionError() for _ in range(9))
         async with httpx.AsyncClient() as client:
-            while (answer := await client.get(f"{url}/health")).status_code == 200:
+            while (answer := await client.get(f"{url}/health")).status_code == 200:  # noqa: ASYNC110
                 await trio.sleep(0.01)
         streams = answer.json()["streams"]
         assert streams["candle ETHUSDT 1m"]["state"] != "live"
@@ -115,7 +116,7 @@ async def test_a_signal_also_ends_the_start(where: str) -> None:
                 assert await daemon.run(loaded(driver)) is ExitStatus.FINE
 
             nursery.start_soon(run)
-            while not driver.venue.calls[where]:
+            while not driver.venue.calls[where]:  # noqa: ASYNC110
                 await trio.sleep(0.01)
             stop()
 

@@ -95,7 +95,7 @@ def test_mistakes_that_the_venue_finds(tmp_path: Path, wrong: str, words: str) -
 def test_check_finds_everything_in_order(tmp_path: Path) -> None:
     with Venue(tmp_path) as venue:
         config = write_settings(venue, tmp_path)
-        command = [BIN / "opensqt-live", "check", "--config", config]
+        command = [str(BIN / "opensqt-live"), "check", "--config", str(config)]
         shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         assert [line.split()[1] for line in shown.stdout.splitlines()] == ["settings", "exchange", "symbol", "key"]
         as_json = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=60, check=True)
@@ -141,7 +141,7 @@ class Trader:
 async def watch(url: str, watcher: OldPage) -> None:
     async with open_websocket_url(url, message_queue_size=10_000) as socket:
         while True:
-            watcher.take(await socket.get_message())
+            watcher.take(str(await socket.get_message()))
 
 
 def check_books(watcher: OldPage, ledger: dict[str, Any]) -> None:
@@ -168,7 +168,7 @@ def settled(live: Live, venue: Venue, watchers: list[OldPage]) -> bool:
 
 async def until(condition: Any) -> None:
     with trio.fail_after(60):
-        while not await trio.to_thread.run_sync(condition):
+        while not await trio.to_thread.run_sync(condition):  # noqa: ASYNC110
             await trio.sleep(0.1)
 
 

@@ -109,8 +109,10 @@ async def closed(socket: WebSocketConnection) -> tuple[int, str]:
             try:
                 await socket.get_message()
             except ConnectionClosed as error:
-                assert error.reason is not None
-                return error.reason.code, error.reason.reason or ""
+                reason = error.reason
+                break
+    assert reason is not None
+    return reason.code, reason.reason or ""
 
 
 async def until(condition: Any) -> None:

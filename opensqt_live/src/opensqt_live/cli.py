@@ -93,7 +93,8 @@ def run(config: Path, port: int | None, host: str | None) -> ExitStatus:
 def check(config: Path, *, as_json: bool) -> ExitStatus:
     """Check settings, exchange, symbol and key without serving anything."""
     loaded = load(config)
-    configure_logging("warning", loaded.settings.logging.format)
+    # What is tried again on the way is no finding.
+    configure_logging("error", loaded.settings.logging.format)
     findings = trio.run(check_settings, loaded)
     if as_json:
         click.echo(msgspec.json.encode(list(findings)).decode())

@@ -287,6 +287,16 @@ async def test_running_candles_are_conflated_and_every_close_is_told() -> None:
         assert (opened["t"], opened["o"], opened["x"]) == (START_MS + 60_000, "3003", False)
 
 
+async def test_after_its_close_a_candle_is_never_told_as_running() -> None:
+    async with serving(kline_seconds=60) as sim, open_websocket_url(f"{sim.ws}/market/ws/ethusdt@kline_1m") as socket:
+        await ask(socket, "LIST_SUBSCRIPTIONS")
+        print_trade(sim.venue, SYMBOL, price="3000", number=1, now_ms=START_MS + 1)
+        sim.venue.on_clock(START_MS + 60_000, START_MS + 60_000)
+        sim.server.streams._flush()
+        assert (await receive(socket))["k"]["x"] is True
+        assert "result" in await ask(socket, "LIST_SUBSCRIPTIONS")
+
+
 async def test_mark_price_every_second_or_every_third() -> None:
     async with (
         serving() as sim,

@@ -25,15 +25,15 @@ KLINES = "".join(f"{START_MS - 60_000 * n},3000,3002,2999,3001,7\n" for n in ran
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> dict[str, Path]:
-    paths = {}
+def files(tmp_path: Path) -> dict[str, Any]:
+    paths: dict[str, Any] = {}
     for name, text in (("trades", TRADES), ("quotes", QUOTES), ("klines", KLINES)):
         paths[name] = tmp_path / f"{name}.csv"
         paths[name].write_text(text)
     return paths
 
 
-def test_a_recorded_market_with_quotes_and_a_past(files: dict[str, Path]) -> None:
+def test_a_recorded_market_with_quotes_and_a_past(files: dict[str, Any]) -> None:
     market = prepare_market(MarketWish(symbol="ETHUSDT", **files), venue="binance", now_ms=NOW_MS)
     assert isinstance(market.first, MarketQuote)
     rest = list(market.rest)
@@ -44,13 +44,13 @@ def test_a_recorded_market_with_quotes_and_a_past(files: dict[str, Path]) -> Non
     assert venue.book("ETHUSDT").ask == Decimal("3001.10")
 
 
-def test_rules_of_an_unknown_symbol_are_read_off_its_trades(files: dict[str, Path]) -> None:
+def test_rules_of_an_unknown_symbol_are_read_off_its_trades(files: dict[str, Any]) -> None:
     market = prepare_market(MarketWish(symbol="NEXOUSDT", trades=files["trades"]), venue="binance", now_ms=NOW_MS)
     instrument = market.rules.instrument
     assert (instrument.tick_size, instrument.lot_size, instrument.base) == (Decimal("0.1"), Decimal("0.01"), "NEXO")
 
 
-def test_a_market_is_shifted_by_whole_minutes(files: dict[str, Path]) -> None:
+def test_a_market_is_shifted_by_whole_minutes(files: dict[str, Any]) -> None:
     wish = MarketWish(symbol="ETHUSDT", shift_to_now=True, **files)
     market = prepare_market(wish, venue="binance", now_ms=NOW_MS)
     times = [market.first.market_ms, *(event.market_ms for event in market.rest)]
@@ -60,7 +60,7 @@ def test_a_market_is_shifted_by_whole_minutes(files: dict[str, Path]) -> None:
     assert market.history[-1].close_time_ms < times[0] < market.history[-1].close_time_ms + 60_001
 
 
-def test_a_synthetic_market_goes_on_where_recorded_candles_end(files: dict[str, Path]) -> None:
+def test_a_synthetic_market_goes_on_where_recorded_candles_end(files: dict[str, Any]) -> None:
     market = prepare_market(MarketWish(symbol="ETHUSDT", klines=files["klines"]), venue="binance", now_ms=NOW_MS)
     assert market.first.market_ms >= START_MS
     assert isinstance(market.first, MarketQuote)
@@ -71,7 +71,7 @@ def test_a_synthetic_market_goes_on_where_recorded_candles_end(files: dict[str, 
     assert abs(first.book.mid - 1234) < 1
 
 
-def test_an_account_must_hold_what_the_symbol_is_quoted_in(files: dict[str, Path]) -> None:
+def test_an_account_must_hold_what_the_symbol_is_quoted_in(files: dict[str, Any]) -> None:
     market = prepare_market(MarketWish(symbol="ETHUSDC", trades=files["trades"]), venue="binance", now_ms=NOW_MS)
     with pytest.raises(SetupError, match="USDC"):
         open_venue([market], AccountSettings(), now_ms=NOW_MS)
@@ -86,7 +86,7 @@ def settings(**more: Any) -> ServeSettings:
     )
 
 
-async def test_the_first_subscription_of_quotes_starts_a_waiting_market(files: dict[str, Path]) -> None:
+async def test_the_first_subscription_of_quotes_starts_a_waiting_market(files: dict[str, Any]) -> None:
     wish = MarketWish(symbol="ETHUSDT", **files)
     told: list[dict[str, Any]] = []
     with trio.fail_after(10):
