@@ -132,13 +132,18 @@ def write_settings(directory: Path, venue: Venue, **changes: Mapping[str, Any]) 
         "state": {"journal": str(directory / "mm.sqlite")},
         "logging": {"level": "info", "format": "json"},
     }
+    return _write_sections(directory / "market_maker.toml", sections, changes)
+
+
+def _write_sections(
+    path: Path, sections: dict[str, dict[str, Any]], changes: Mapping[str, Mapping[str, Any]]
+) -> Path:
     for section, keys in changes.items():
         sections.setdefault(section, {}).update(keys)
     lines = []
     for section, keys in sections.items():
         lines.append(f"[{section}]")
         lines += [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
-    path = directory / "market_maker.toml"
     path.write_text("\n".join(lines) + "\n")
     return path
 
@@ -149,6 +154,55 @@ class MarketMaker(Process):
     def __init__(self, config: Path, *arguments: str) -> None:
         super().__init__("mm", [str(BIN / "opensqt-mm"), "run", "--config", str(config), *arguments], config.parent)
         self.config = config
+
+
+class Live(Process):
+    """`opensqt-live run`, on any free port, once it listens."""
+
+    def __init__(self, config: Path) -> None:
+        command = [str(BIN / "opensqt-live"), "run", "--config", str(config), "--port", ":0"]
+        super().__init__("live", command, config.parent)
+        self._before = len(self.text())
+        self.url: str = wait_until("the live daemon listens", self._listening)
+        self.ws = self.url.replace("http", "ws", 1) + "/ws"
+
+    def _listening(self) -> str | None:
+        assert self.running, self.text()
+        for line in self.text()[self._before :].splitlines(keepends=True):
+            told = json.loads(line) if line.endswith("\n") else {}
+            if told.get("event") == "listening":
+                return str(told["urls"][0])
+        return None
+
+    def health(self) -> tuple[int, dict[str, Any]]:
+        """Return the status and the body of `/health`."""
+        reply = httpx.get(f"{self.url}/health", timeout=30)
+        return reply.status_code, reply.json()
+
+
+def write_live_settings(directory: Path, venue: Venue, **changes: Mapping[str, Any]) -> Path:
+    """Write the live daemon's settings for a venue; `changes` are sections with keys that differ."""
+    facts = venue.facts
+    name = facts["venue"]
+    sections: dict[str, dict[str, Any]] = {
+        "exchange": {"name": name},
+        name: {
+            "api_key": facts["api_key"],
+            "secret_key": facts["secret_key"],
+            "rest_url": facts["rest"],
+            "ws_url": facts["ws"],
+            "stale_after": 1,
+        },
+        "trading": {"symbol": venue.symbol},
+        "limits": {
+            "connections_per_address": 1000,
+            "new_connections_per_second": 1000,
+            "new_connections_burst": 1000,
+        },
+        "supervision": {"account_idle": 1},
+        "logging": {"level": "info", "format": "json"},
+    }
+    return _write_sections(directory / "live_server.toml", sections, changes)
 
 
 def mm(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -69,6 +69,7 @@ class Engine:
         self._settings = settings
         self._clock = clock
         self._reasons_due = float("-inf")
+        self._decided_on: TopOfBook | None = None
 
     async def run(self, executor: Executor) -> None:
         """Decide whenever there is news, until cancelled."""
@@ -99,6 +100,13 @@ class Engine:
         self.committed.set()
         self.committed = trio.Event()
 
+    @property
+    def settled(self) -> bool:
+        """Whether the last decision saw everything that has arrived, and had nothing to do."""
+        busy = (Action.PLACE, Action.CANCEL, Action.ATTACH)
+        seen = self._decided_on is self.price.book
+        return seen and self.inbox.empty and not any(decision.action in busy for decision in self.decisions)
+
     def view(self, placements: int) -> View:
         """Return what a decision may see now."""
         seen = self.price.seen()
@@ -126,6 +134,7 @@ class Engine:
     async def _act(self, executor: Executor) -> None:
         view = self.view(executor.placements)
         self.decisions = decide(self.state, self._instrument, self._settings, view)
+        self._decided_on = view.book
         cancels, places = to_cancel(self.decisions), to_place(self.decisions)
         if cancels or places or any(decision.action is Action.ATTACH for decision in self.decisions):
             await self._intend(executor, view, cancels, places)

@@ -26,6 +26,11 @@ class Inbox:
         self._bell.set()
         await trio.lowlevel.checkpoint()
 
+    @property
+    def empty(self) -> bool:
+        """Whether no fact waits."""
+        return not self._events
+
     def ring(self) -> None:
         """Wake the engine without a fact: there is a new price, or time has passed."""
         self._bell.set()

@@ -80,6 +80,7 @@ class Session:
             clock=clock,
         )
         self._unconfirmed: tuple[str, ...] = ()
+        self._executor: Executor | None = None
         self._fees = FeeConverter(exchange.market, clock, base=instrument.base, quote=instrument.quote)
 
     async def run(self) -> ExitStatus:
@@ -115,6 +116,7 @@ class Session:
             post=feed.post,
             symbol=self._prepared.instrument.symbol,
         )
+        self._executor = executor
         services.start_soon(follow_price, engine, price)
         services.start_soon(feed.follow, services)
         services.start_soon(Settler(engine, account, capabilities, fees=self._fees, clock=self._clock).run)
@@ -228,7 +230,24 @@ class Session:
             _log.warning("the last reading of the venue failed; the next start makes up for it", error=str(error))
 
     def _handlers(self) -> Mapping[str, Handler]:
-        return {"status": self._status}
+        return {"status": self._status, "idle": self._idle}
+
+    async def _idle(self, _: Mapping[str, Any]) -> Any:
+        """Say whether there is anything left to do about the price last seen: for venues that are stepped."""
+        await trio.lowlevel.checkpoint()
+        engine = self._engine
+        state, book = engine.state, engine.price.book
+        locked = any(slot.state.locked for slot in state.slots.values())
+        return {
+            "idle": engine.order_stream_ready and engine.settled and self._executor_idle() and not locked,
+            "bid": str(book.bid) if book else None,
+            "ask": str(book.ask) if book else None,
+            "position": str(state.position + state.external),
+            "open_orders": len(state.orders),
+        }
+
+    def _executor_idle(self) -> bool:
+        return self._executor is not None and self._executor.idle
 
     async def _status(self, _: Mapping[str, Any]) -> Any:
         await trio.lowlevel.checkpoint()
