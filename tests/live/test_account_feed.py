@@ -22,6 +22,17 @@ NEW, PARTIAL, FILLED, CANCELED = (
 )
 
 
+class _With:
+    """A venue of which the test answers some requests itself."""
+
+    def __init__(self, venue: FakeVenue, **answers: Any) -> None:
+        self._venue = venue
+        self.__dict__.update(answers)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._venue, name)
+
+
 class Stage:
     """A hub, a feed and a viewer."""
 
@@ -307,4 +318,50 @@ async def test_every_symbol_is_read(autojump_clock: trio.testing.MockClock) -> N
         await stage.start(nursery)
         assert read(stage.hub.join("BTCUSDT", lambda: None))[-1] == ("orders", ["2"])
         assert venue.calls["balances"] == 1
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_failure_between_two_symbols_loses_no_fill(autojump_clock: trio.testing.MockClock) -> None:
+    venue = FakeVenue(symbols=("ETHUSDT", "BTCUSDT"))
+    stage = Stage(venue)
+    async with trio.open_nursery() as nursery:
+        await stage.start(nursery)
+        await trio.sleep(20)
+        viewer = stage.hub.join("BTCUSDT", lambda: None)
+        read(viewer)
+        now_ms = stage.clock.now_ms()
+        venue.fill_list = [fill("new", now_ms + 30_000), fill("old", now_ms, symbol="BTCUSDT")]
+        answer = venue.fills
+
+        async def fail_once(symbol: str, *, start_ms: int, order_id: str | None = None) -> Any:
+            if symbol == "BTCUSDT" and not venue.calls["failed"]:
+                venue.calls["failed"] += 1
+                raise Unavailable("no route")
+            return await answer(symbol, start_ms=start_ms, order_id=order_id)
+
+        account: Any = _With(venue, fills=fail_once)
+        stage.feed._account = account
+        stage.stream.lose()
+        stage.stream.resume()
+        await trio.sleep(4)
+        assert [kind for kind, _ in read(viewer)] == ["trade_event"]
+        nursery.cancel_scope.cancel()
+
+
+async def test_late_fills_are_looked_for_from_the_beginning_of_the_gap(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    venue = FakeVenue()
+    stage = Stage(venue)
+    async with trio.open_nursery() as nursery:
+        viewer = await stage.start(nursery)
+        await trio.sleep(60)
+        now_ms = stage.clock.now_ms()
+        venue.fill_list = [fill("prompt", now_ms)]
+        stage.stream.lose()
+        stage.stream.resume()
+        await wait_all_tasks_blocked()
+        venue.fill_list.append(fill("late", now_ms - 30_000))
+        await trio.sleep(10)
+        assert [kind for kind, _ in read(viewer)].count("trade_event") == 2
         nursery.cancel_scope.cancel()

@@ -37,11 +37,10 @@ class AccountFeed(Feed[AccountEvent]):
         self._hub = hub
         self._idle_s = idle_s
         self._fills_from_ms: int | None = None
-        """Venue time from which a fill may have been missed; None before the stream was live."""
-        self._first_fill_ms = 0
-        """Fills before this were made before anybody could watch."""
+        """Venue time from which a fill may have been missed: never before the first reading, when nobody could watch.
+        None before it."""
         self._last_event = clock.monotonic()
-        self._gaps = trio.open_memory_channel[None](1)
+        self._gaps = trio.open_memory_channel[int](1)
 
     def subscribe(self) -> AbstractAsyncContextManager[Stream[AccountEvent]]:
         """Open the account stream."""
@@ -57,10 +56,11 @@ class AccountFeed(Feed[AccountEvent]):
     async def read(self) -> None:
         """Read fills, orders, positions and balances, and publish what the stream has not told."""
         if self._fills_from_ms is None:
-            self._fills_from_ms = self._first_fill_ms = await self._market.server_time_ms()
+            self._fills_from_ms = await self._market.server_time_ms()
         else:
-            await self._read_fills(self._fills_from_ms)
-            self._read_fills_again()
+            start_ms = self._fills_from_ms
+            await self._read_fills(start_ms)
+            self._read_fills_again(start_ms)
         for snapshot in self._hub.snapshots.values():
             await self._read_orders(snapshot)
             for position in await self._account.positions(snapshot.market.symbol):
@@ -79,23 +79,24 @@ class AccountFeed(Feed[AccountEvent]):
             self._fills_from_ms = max(self._fills_from_ms, fill.time_ms - _OVERLAP_MS)
 
     async def _read_fills(self, start_ms: int) -> None:
+        found: list[Fill] = []
         for snapshot in self._hub.snapshots.values():
-            for fill in await self._account.fills(snapshot.market.symbol, start_ms=start_ms):
-                if fill.time_ms >= self._first_fill_ms:
-                    self._hub.publish(fill)
-                    self._heard_of_fill(fill)
+            found += await self._account.fills(snapshot.market.symbol, start_ms=start_ms)
+        # Only now, when nothing can fail any more: what is heard of moves the time from which the next reading begins.
+        for fill in found:
+            self._heard_of_fill(fill)
+            self._hub.publish(fill)
 
-    def _read_fills_again(self) -> None:
+    def _read_fills_again(self, start_ms: int) -> None:
         """Ask for another look: what was executed in the gap may not be in the venue's lists yet."""
         try:
-            self._gaps[0].send_nowait(None)
+            self._gaps[0].send_nowait(start_ms)
         except trio.WouldBlock:
-            return  # one is due already
+            return  # one is due already, from an earlier time
 
     async def _late_fills(self) -> None:
         while True:
-            await self._gaps[1].receive()
-            start_ms = self._fills_from_ms or 0
+            start_ms = await self._gaps[1].receive()
             pause = self._indexing_s
             while True:
                 await trio.sleep(pause)

@@ -96,7 +96,7 @@ class Outbox:
 
     def _append(self, frame: Frame) -> None:
         self._number += 1
-        self._frames[frame.key or _Position(self._number)] = frame
+        self._frames[_Position(self._number)] = frame
 
 
 @attrs.frozen
