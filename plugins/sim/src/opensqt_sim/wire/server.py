@@ -71,7 +71,7 @@ class Connections:
             await trio.sleep(_DRAIN_POLL_SECONDS)
 
 
-async def serve(
+async def serve(  # noqa: ASYNC128 - trio.serve_listeners calls started()
     app: App,
     listeners: list[trio.SocketListener],
     connections: Connections,
