@@ -93,12 +93,12 @@ def test_all_distributions_have_one_version_and_pin_their_siblings_to_it() -> No
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=lambda path: path.name)
 def test_a_distribution_imports_when_it_is_installed_alone(distribution: Path, tmp_path: Path) -> None:
     """With its declared dependencies and none of its siblings that it does not declare."""
-    uv = Path(sys.executable).with_name("uv")
+    uv = str(Path(sys.executable).with_name("uv"))
     target = tmp_path / "alone"
-    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, target], check=True, cwd=tmp_path)
+    python = str(target / "bin/python")
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(target)], check=True, cwd=tmp_path)
     needs = [str(ROOT / "opensqt_core")] if distribution.name != "opensqt_core" else []
-    constraints = ROOT / "constraints.txt"
-    install = [uv, "pip", "install", "--quiet", "--python", target / "bin/python", "--constraint", constraints]
+    install = [uv, "pip", "install", "--quiet", "--python", python, "--constraint", str(ROOT / "constraints.txt")]
     subprocess.run([*install, *needs, str(distribution)], check=True, cwd=tmp_path)
     module = module_of(distribution)
     modules = [
@@ -108,9 +108,7 @@ def test_a_distribution_imports_when_it_is_installed_alone(distribution: Path, t
     ]
     assert module in modules
     code = "import importlib\n" + "\n".join(f"importlib.import_module({name!r})" for name in modules)
-    done = subprocess.run(
-        [target / "bin/python", "-c", code], check=False, cwd=tmp_path, capture_output=True, text=True
-    )
+    done = subprocess.run([python, "-c", code], check=False, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
