@@ -1,4 +1,4 @@
-"""What all tests share.
+"""What all tests share: a browser, and logging of their own.
 
 Settings of property tests: `ci` by default, `deep` with HYPOTHESIS_PROFILE=deep.
 """
@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["browser"]
 
 _SLOW_MACHINES = (HealthCheck.too_slow, HealthCheck.data_too_large)
 

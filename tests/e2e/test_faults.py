@@ -13,7 +13,11 @@ LIVELY = ("--seed", "7", "--maker-fee", "0", "--speed", "10")
 
 
 def finish(market_maker: MarketMaker, venue: Venue, config: Path) -> dict[str, Any]:
-    """Stop cleanly and compare the books."""
+    """Stop cleanly and compare the books.
+
+    An order whose fate is unknown can't be settled before the venue's window is over; an exit before that is a 4.
+    """
+    wait_until("nothing is unknown", lambda: report(config)["unknown"] == [], every=0.5)
     status = market_maker.stop()
     assert status == 0, market_maker.text()[-3000:]
     told, ledger = report(config), venue.ledger()

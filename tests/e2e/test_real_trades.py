@@ -49,7 +49,9 @@ NEXO = Recording(
     trips=100,
     instrument=NEXO_INSTRUMENT,
 )
-NEXO_SLICE = attrs.evolve(NEXO, rows=4_000, trips=10)
+# How many trips there are depends on how long the restarts take on a busy machine; the soak holds them to a figure.
+ETH_JULY_IN_SUITE = attrs.evolve(ETH_JULY, trips=1)
+NEXO_SLICE = attrs.evolve(NEXO, rows=4_000, trips=1)
 KRAKEN = Recording(
     symbol="BTCUSDT",
     trades="kraken-spot-BTCUSDT-2023-11-17_22.csv.gz",
@@ -116,6 +118,7 @@ def play(recording: Recording, directory: Path) -> None:
                     market_maker = MarketMaker(config)
             wait_until("the recording ends", lambda: venue.market["finished"], within=length + 60, every=0.3)
             time.sleep(2)  # the last fills' updates
+            wait_until("nothing is unknown", lambda: report(config)["unknown"] == [], every=0.5)
             status = market_maker.stop()
             assert status == 0, market_maker.text()[-3000:]
         finally:
@@ -144,14 +147,16 @@ def _length_s(recording: Recording, first_ms: int) -> float:
     return (int(last.split(",")[5]) - first_ms) / 1000 / recording.speed
 
 
-@pytest.mark.parametrize("recording", [ETH_JULY, NEXO_SLICE], ids=["ETHUSDT-2024-07-18", "NEXOUSDT-slice"])
+@pytest.mark.parametrize("recording", [ETH_JULY_IN_SUITE, NEXO_SLICE], ids=["ETHUSDT-2024-07-18", "NEXOUSDT-slice"])
 def test_report_equals_ledger(recording: Recording, tmp_path: Path) -> None:
     play(recording, tmp_path)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize(
-    "recording", [ETH_AUGUST, NEXO, KRAKEN], ids=["ETHUSDT-2024-08-08", "NEXOUSDT-34h", "BTCUSDT-5d"]
+    "recording",
+    [ETH_JULY, ETH_AUGUST, NEXO, KRAKEN],
+    ids=["ETHUSDT-2024-07-18", "ETHUSDT-2024-08-08", "NEXOUSDT-34h", "BTCUSDT-5d"],
 )
 def test_report_equals_ledger_on_whole_recordings(recording: Recording, tmp_path: Path) -> None:
     play(recording, tmp_path)

@@ -135,9 +135,7 @@ def write_settings(directory: Path, venue: Venue, **changes: Mapping[str, Any]) 
     return _write_sections(directory / "market_maker.toml", sections, changes)
 
 
-def _write_sections(
-    path: Path, sections: dict[str, dict[str, Any]], changes: Mapping[str, Mapping[str, Any]]
-) -> Path:
+def _write_sections(path: Path, sections: dict[str, dict[str, Any]], changes: Mapping[str, Mapping[str, Any]]) -> Path:
     for section, keys in changes.items():
         sections.setdefault(section, {}).update(keys)
     lines = []
@@ -157,12 +155,13 @@ class MarketMaker(Process):
 
 
 class Live(Process):
-    """`opensqt-live run`, on any free port, once it listens."""
+    """`opensqt-live run`, on any free port if none is given, once it listens."""
 
-    def __init__(self, config: Path) -> None:
-        command = [str(BIN / "opensqt-live"), "run", "--config", str(config), "--port", ":0"]
+    def __init__(self, config: Path, port: int = 0) -> None:
+        command = [str(BIN / "opensqt-live"), "run", "--config", str(config), "--port", f":{port}"]
+        log = config.parent / "live.log"
+        self._before = len(log.read_text(errors="replace")) if log.exists() else 0
         super().__init__("live", command, config.parent)
-        self._before = len(self.text())
         self.url: str = wait_until("the live daemon listens", self._listening)
         self.ws = self.url.replace("http", "ws", 1) + "/ws"
 

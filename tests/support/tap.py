@@ -8,6 +8,7 @@ import threading
 from typing import Self
 from urllib.parse import urlsplit
 
+_UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _REQUEST = re.compile(rb"^(?:GET|POST|PUT|DELETE) (\S+) HTTP/1\.1\r$", re.MULTILINE)
 
 
@@ -42,7 +43,7 @@ class Tap:
         self.close_route("/")
 
     def close_route(self, prefix: str) -> None:
-        """Reset the connections whose target begins so, and all that will be tried, until `open_route`."""
+        """Reset the connections whose target begins so, and answer 503 to new ones, until `open_route`."""
         with self._lock:
             self._refused.add(prefix)
             for client, target in list(self._open.items()):
@@ -88,7 +89,7 @@ class Tap:
     def _admit(self, client: socket.socket, target: str) -> bool:
         with self._lock:
             if any(target.startswith(prefix) for prefix in self._refused):
-                _reset(client)
+                client.sendall(_UNAVAILABLE)
                 return False
             self._open[client] = target
             return True

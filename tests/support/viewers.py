@@ -1,8 +1,8 @@
 """Many browsers in one thread: raw WebSocket clients that cost little, each with the state an old page would have.
 
-    with Crowd("ws://127.0.0.1:8081/ws") as crowd:
-        viewers = crowd.join(100)
-        wait_until("frames come", lambda: all(viewer.page.orders for viewer in viewers))
+with Crowd("ws://127.0.0.1:8081/ws") as crowd:
+    viewers = crowd.join(100)
+    wait_until("frames come", lambda: all(viewer.page.orders for viewer in viewers))
 """
 
 import base64
@@ -30,30 +30,18 @@ class Viewer:
     """One connection to `/ws`, and what an old page makes of it. Only the crowd's thread changes it."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        assert parts.hostname is not None
-        assert parts.port is not None
         self.page = OldPage()
         self.problem: BaseException | None = None
         """What its page stumbled over, or why its connection ended."""
         self.closed: int | None = None
         """The server's close code."""
-        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=30)
-        self._waiting = bytearray(self._upgrade(parts.netloc, parts.path + (f"?{parts.query}" if parts.query else "")))
+        self.socket = _connect(url)
+        self._waiting = bytearray(self._upgrade(url))
         self.socket.setblocking(False)
 
-    def _upgrade(self, host: str, target: str) -> bytes:
+    def _upgrade(self, url: str) -> bytes:
         """Do the handshake; return what came behind it."""
-        key = base64.b64encode(os.urandom(16)).decode()
-        lines = (
-            f"GET {target} HTTP/1.1",
-            f"Host: {host}",
-            "Connection: Upgrade",
-            "Upgrade: websocket",
-            "Sec-WebSocket-Version: 13",
-            f"Sec-WebSocket-Key: {key}",
-        )
-        self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        self.socket.sendall(_handshake(url))
         answer = b""
         while b"\r\n\r\n" not in answer:
             received = self.socket.recv(65536)
@@ -105,8 +93,39 @@ class Viewer:
 
     def vanish(self) -> None:
         """End the connection as a crash of the machine's owner would: a reset, no farewell."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self.socket.close()
+        _reset(self.socket)
+
+
+def knock_and_run(url: str) -> None:
+    """Ask for a WebSocket and vanish before the answer."""
+    connection = _connect(url)
+    connection.sendall(_handshake(url))
+    _reset(connection)
+
+
+def _connect(url: str) -> socket.socket:
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return socket.create_connection((parts.hostname, parts.port), timeout=30)
+
+
+def _handshake(url: str) -> bytes:
+    parts = urlsplit(url)
+    lines = (
+        f"GET {parts.path}{'?' if parts.query else ''}{parts.query} HTTP/1.1",
+        f"Host: {parts.netloc}",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
+    )
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def _reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    connection.close()
 
 
 def show(viewer: Viewer, payload: bytes, _received_ns: int) -> None:

@@ -4,9 +4,9 @@ import json
 import re
 
 import pytest
+from browser import Opener, Viewer
+from fake_live import FakeLive
 from tests.web import market
-from tests.web.conftest import Opener, Viewer
-from tests.web.fake_live import FakeLive
 
 LAST = market.START + 99 * 60
 """Opening time of the snapshot's running candle."""

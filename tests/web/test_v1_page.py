@@ -1,8 +1,8 @@
 """A page that knows v1 of the contract and nothing more: it proves that what a daemon says is what older pages need."""
 
+from browser import Opener, Viewer
+from fake_live import FakeLive
 from tests.web import market
-from tests.web.conftest import Opener, Viewer
-from tests.web.fake_live import FakeLive
 
 LAST = market.START + 99 * 60
 

@@ -54,6 +54,8 @@ class FakeLive:
     health: dict[str, Any] = attrs.field(factory=lambda: {"status": "ok", "clients": 1, "streams": {}})
     older: list[dict[str, Any]] = attrs.field(factory=list)
     """What precedes the snapshot's history."""
+    policy: str = POLICY
+    """The Content-Security-Policy of everything it serves."""
     refusing: bool = False
     """Answer handshakes with 503."""
     clients: list[Client] = attrs.field(factory=list)
@@ -127,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("Content-Security-Policy", POLICY)
+        self.send_header("Content-Security-Policy", self.live.policy)
         self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
