@@ -39,7 +39,9 @@ status: install ## the running demo's ladder, in this terminal
 test: install page lint ## linters, every test but the long ones, and coverage of at least 90 %
 	@rm -f .coverage .coverage.*
 	cd web && npm test --silent
-	@PYTHONSAFEPATH=1 $(BIN)/coverage run -m pytest -m "not soak and not bench" -n 2 --dist loadfile
+	@PYTHONSAFEPATH=1 $(BIN)/coverage run -m pytest -m "not soak and not bench" -n 2 --dist loadfile --ignore tests/e2e
+	@# Those with processes of their own run one after the other: two at a time starve each other on two cores.
+	@PYTHONSAFEPATH=1 $(BIN)/coverage run -m pytest -m "not soak and not bench" tests/e2e
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report --skip-covered --skip-empty
 
 soak: install ## whole recordings through stalls, drops and crashes (minutes); OPENSQT_DATA names their folder
