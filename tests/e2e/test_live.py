@@ -52,7 +52,7 @@ def resting(ledger: dict[str, Any]) -> dict[str, tuple[str, Decimal, str]]:
 
 
 def klines(venue: Venue) -> dict[int, tuple[Decimal, ...]]:
-    asked: dict[str, str | int] = {"symbol": venue.symbol, "interval": "1m", "limit": 500}
+    asked: dict[str, str | int] = {"symbol": venue.symbol, "interval": "1m", "limit": 200}
     rows = httpx.get(f"{venue.facts['rest']}/fapi/v1/klines", params=asked, timeout=30).json()
     return {row[0] // 1000: tuple(Decimal(each) for each in row[1:6]) for row in rows}
 
@@ -63,7 +63,7 @@ def newest_candle(venue: Venue) -> int:
 
 def wait_until_made(what: str, count: Callable[[], int], beyond: int) -> None:
     """Return when a figure is above another."""
-    wait_until(what, lambda: count() > beyond)
+    wait_until(what, lambda: count() > beyond, every=0.2)
 
 
 def candles(viewer: Viewer) -> dict[int, tuple[Decimal, ...]]:

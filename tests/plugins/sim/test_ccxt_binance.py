@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -324,7 +325,9 @@ def watching(venue: Venue, act: Callable[[Any], Awaitable[None]]) -> None:
             await pro.close()
             await asyncio.sleep(0)
 
-    asyncio.run(main())
+    # In a thread of its own: a browser test before this one may have left an event loop running in the main thread.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, main()).result()
 
 
 def test_watch_ticker_candles_and_trades(venue: Venue) -> None:
