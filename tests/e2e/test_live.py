@@ -15,6 +15,8 @@ from rig import Live, MarketMaker, Venue, data_file, trading, wait_until, write_
 from tap import Tap
 from viewers import Crowd, Viewer, knock_and_run
 
+pytestmark = pytest.mark.soak  # starved on a busy machine of two cores; run on a quiet one by `make soak`
+
 TRADING = {"price_interval": 0.5, "order_quantity": 300}
 LIVELY = ("--seed", "7", "--maker-fee", "0", "--speed", "20")
 RECORDING = "binance-um-ETHUSDT-2024-07-18_19.csv.gz"

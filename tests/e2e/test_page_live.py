@@ -29,6 +29,8 @@ from rig import (
 )
 from tap import Tap
 
+pytestmark = pytest.mark.soak  # starved on a busy machine of two cores; run on a quiet one by `make soak`
+
 CANDLES = "candle ETHUSDT 1m"
 INTERVAL = Decimal("0.5")
 RESTING = ("NEW", "PARTIALLY_FILLED")
